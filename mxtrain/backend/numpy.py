@@ -1,0 +1,278 @@
+"""The NumPy backend: the default, and the one that needs nothing else.
+
+A traced formula becomes a list of in-place ufunc calls. Temporaries live in a handful of scratch
+registers; a target array whose old value has been read for the last time serves as one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mxtrain.backend.formula import TRUTH_VALUED, Instruction, Program, Ref
+from mxtrain.backend.special import erf
+
+Array = np.ndarray[Any, Any]
+Line = tuple[Callable[..., Any], tuple[Any, ...]]
+Allocate = Callable[[tuple[int, ...], Any], Array]
+
+# Elements of a block: the handful of streams of a rule then stay within the second-level cache.
+BLOCK = 16384
+
+
+def select(condition: Array, a: Array, b: Array, out: Array) -> None:
+    """Write `a` where `condition` holds and `b` elsewhere; `out` is none of the operands."""
+    np.copyto(out, b)
+    np.copyto(out, a, where=condition)
+
+
+def as_bool(x: Array, out: Array) -> None:
+    """Write the truth of each element."""
+    np.not_equal(x, 0, out)
+
+
+_KERNELS: dict[str, Callable[..., Any]] = {"where": select, "erf": erf}
+_NOT_IN_PLACE = frozenset({"where", "erf"})
+
+
+class Lowering:
+    """Turns one program over given arrays into lines.
+
+    Parameters
+    ----------
+    program : the traced formula.
+    arrays : the buffers of its arrays; they broadcast against each other.
+    outs : where each output goes; may be among `arrays` (an update in place).
+    allocate : called with (shape, dtype) for each scratch register.
+    """
+
+    def __init__(
+        self, program: Program, arrays: Sequence[Array], outs: Sequence[Array], allocate: Allocate
+    ) -> None:
+        self.dtype = outs[0].dtype if outs else arrays[0].dtype
+        self.program = program
+        self.arrays, self.outs = list(arrays), list(outs)
+        self.scalars = [np.zeros((), self.dtype) for _ in program.scalars]
+        self.scalar_lines: list[Line] = []
+        self.lines: list[Line] = []
+        self._allocate = allocate
+        self._last_use = program.last_uses()
+        self._values: dict[int, Array] = {}
+        self._free: list[Array] = []
+        self._held: dict[int, int] = {}  # id of a scratch register -> value living in it
+        self._finished: set[int] = set()  # ids of targets that hold their final value
+        self._root_of = {
+            ref.index: number
+            for number, ref in reversed(list(enumerate(program.outputs)))
+            if ref.kind == "value"
+        }
+        for number, instruction in enumerate(program.instructions):
+            self._lower(number, instruction)
+        self._copy_remaining_outputs()
+
+    def _lower(self, number: int, instruction: Instruction) -> None:
+        operands = [self._operand(ref) for ref in instruction.operands]
+        kernel = _KERNELS.get(instruction.op) or getattr(np, instruction.op)
+        if instruction.is_scalar:
+            dtype = np.bool_ if instruction.op in TRUTH_VALUED else self.dtype
+            self._values[number] = np.zeros((), dtype)
+            self.scalar_lines.append((kernel, (*operands, self._values[number])))
+            return
+        self._release_targets(number)
+        target = self._destination(number, instruction, operands)
+        self._values[number] = target
+        self.lines.append((kernel, (*operands, target)))
+        self._release_registers(number, instruction, target)
+
+    def _operand(self, ref: Ref) -> Array:
+        if ref.kind == "array":
+            return self.arrays[ref.index]
+        if ref.kind == "scalar":
+            return self.scalars[ref.index]
+        if ref.kind == "value":
+            return self._values[ref.index]
+        return np.array(ref.index, self.dtype)
+
+    def _destination(self, number: int, instruction: Instruction, operands: list[Array]) -> Array:
+        shape = np.broadcast_shapes(*(operand.shape for operand in operands))
+        dtype = np.dtype(bool) if instruction.op in TRUTH_VALUED else self.dtype
+        root = self._root_of.get(number)
+        if root is not None and self._may_finish(self.outs[root], number, instruction, shape):
+            target = self.outs[root]
+            self._finished.add(id(target))
+            self._free = [register for register in self._free if register is not target]
+            return target
+        if instruction.op not in _NOT_IN_PLACE:
+            for ref, operand in zip(instruction.operands, operands, strict=True):
+                dies = ref.kind == "value" and self._last_use[ref] == number
+                held = self._held.get(id(operand)) == ref.index
+                if dies and held and (operand.shape, operand.dtype) == (shape, dtype):
+                    return self._hold(operand, number)
+        for place, register in enumerate(self._free):
+            if (register.shape, register.dtype) == (shape, dtype):
+                return self._hold(self._free.pop(place), number)
+        return self._hold(self._allocate(shape, dtype), number)
+
+    def _may_finish(
+        self, target: Array, number: int, instruction: Instruction, shape: tuple[int, ...]
+    ) -> bool:
+        """Whether the final value of `target` can be written now."""
+        if target.shape != shape or id(target) in self._finished:
+            return False
+        if instruction.op in TRUTH_VALUED and target.dtype != bool:
+            return False  # a float target of a comparison is filled by the copy at the end
+        holder = self._held.get(id(target))
+        if holder is not None and self._last_use.get(Ref("value", holder), -1) > number:
+            return False
+        limit = number if instruction.op not in _NOT_IN_PLACE else number - 1
+        return self._dead_after(target, limit) and not (
+            holder is not None
+            and instruction.op in _NOT_IN_PLACE
+            and Ref("value", holder) in instruction.operands
+        )
+
+    def _dead_after(self, target: Array, number: int) -> bool:
+        """Whether no instruction after `number`, and no output, reads the old value of `target`."""
+        for index, array in enumerate(self.arrays):
+            if array is target:
+                ref = Ref("array", index)
+                if self._last_use.get(ref, -1) > number or ref in self.program.outputs:
+                    return False
+        return True
+
+    def _hold(self, register: Array, number: int) -> Array:
+        self._held[id(register)] = number
+        return register
+
+    def _release_targets(self, number: int) -> None:
+        """Targets whose old value is dead become scratch registers until they are written."""
+        for target in self.outs:
+            known = id(target) in self._held or id(target) in self._finished
+            known = known or any(register is target for register in self._free)
+            if not known and self._dead_after(target, number - 1):
+                self._free.append(target)
+
+    def _release_registers(self, number: int, instruction: Instruction, kept: Array) -> None:
+        for ref in instruction.operands:
+            if ref.kind != "value" or self._last_use[ref] != number:
+                continue
+            register = self._values[ref.index]
+            is_output = Ref("value", ref.index) in self.program.outputs
+            if register is kept or is_output or self._held.get(id(register)) != ref.index:
+                continue
+            del self._held[id(register)]
+            self._free.append(register)
+
+    def _copy_remaining_outputs(self) -> None:
+        for number, ref in enumerate(self.program.outputs):
+            source, target = self._operand(ref), self.outs[number]
+            if source is not target:
+                self.lines.append((np.copyto, (target, source)))
+
+
+def run(lines: Sequence[Line]) -> None:
+    """Run lines in order."""
+    for kernel, arguments in lines:
+        kernel(*arguments)
+
+
+class Segment:
+    """A rule bound to equally long flat arrays, run in cache-sized blocks.
+
+    Parameters
+    ----------
+    program : the traced rule; its outputs replace `targets`.
+    arrays : flat arrays of one dtype.
+    targets : for each output, the number of the array it replaces.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        arrays: Sequence[Array],
+        targets: Sequence[int],
+        block: int = BLOCK,
+    ) -> None:
+        size = arrays[0].size
+        registers: list[Array] = []
+        self._lines: list[Line] = []
+        self._lowered: list[Lowering] = []
+        for start in range(0, max(size, 1), block):
+            parts = [array[start : start + block] for array in arrays]
+            used = iter(range(1_000_000))
+
+            def allocate(shape: tuple[int, ...], dtype: Any, used: Any = used) -> Array:
+                number = next(used)
+                while number >= len(registers):
+                    registers.append(np.empty(min(block, size), np.float64))
+                flat = registers[number].view(dtype)
+                return flat[: shape[0]]
+
+            lowered = Lowering(program, parts, [parts[t] for t in targets], allocate)
+            self._lowered.append(lowered)
+            self._lines += lowered.lines
+        first = self._lowered[0]
+        for other in self._lowered[1:]:
+            self._share_scalars(first, other)
+        self._scalars, self._scalar_lines = first.scalars, first.scalar_lines
+        self._values: tuple[float, ...] | None = None
+
+    def _share_scalars(self, first: Lowering, other: Lowering) -> None:
+        """Let every block read the scalars that the first block computes."""
+        twins = {id(b): a for a, b in zip(first.scalars, other.scalars, strict=True)}
+        for (_, mine), (_, theirs) in zip(first.scalar_lines, other.scalar_lines, strict=True):
+            twins[id(theirs[-1])] = mine[-1]
+        renamed = [
+            (kernel, tuple(twins.get(id(argument), argument) for argument in arguments))
+            for kernel, arguments in other.lines
+        ]
+        start = sum(len(lowered.lines) for lowered in self._lowered[: self._lowered.index(other)])
+        self._lines[start : start + len(renamed)] = renamed
+
+    def run(self, scalars: tuple[float, ...]) -> None:
+        """Apply the rule once with these scalar values, in the order the rule names them."""
+        if scalars != self._values:
+            for box, value in zip(self._scalars, scalars, strict=True):
+                box[()] = value
+            run(self._scalar_lines)
+            self._values = scalars
+        for kernel, arguments in self._lines:
+            kernel(*arguments)
+
+
+class NumpyBackend:
+    """Kernels on the host, through NumPy."""
+
+    name = "numpy"
+    xp = np
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return a new buffer with unspecified contents."""
+        return np.empty(shape, dtype)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return a new buffer of zeros."""
+        return np.zeros(shape, dtype)
+
+    def from_host(self, array: Array) -> Array:
+        """Return the backend's array with these contents (the same array here)."""
+        return array
+
+    def to_host(self, array: Array) -> Array:
+        """Return a host array with these contents (the same array here)."""
+        return array
+
+    def lower(
+        self, program: Program, arrays: Sequence[Array], outs: Sequence[Array], allocate: Allocate
+    ) -> Lowering:
+        """Lower a formula to lines over given buffers."""
+        return Lowering(program, arrays, outs, allocate)
+
+    def segment(self, program: Program, arrays: Sequence[Array], targets: Sequence[int]) -> Segment:
+        """Bind an update rule to flat arrays."""
+        return Segment(program, arrays, targets)
+
+    def synchronize(self) -> None:
+        """Wait until everything asked for has been computed (nothing to wait for here)."""

@@ -1,0 +1,69 @@
+"""The exceptions of the package, and the words they share.
+
+MXNet scripts catch ``MXNetError`` (a ``RuntimeError``), ``ValueError``, ``TypeError`` and
+``AssertionError``. Every error raised here is one of these or a subclass, so such scripts keep
+working, and each one says what was wrong, what was received and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class MXNetError(RuntimeError):
+    """A failure of the graph, the executor or a file (``MXNetError`` in MXNet)."""
+
+
+class ShapeError(MXNetError):
+    """Shapes that do not fit together; the text names the node and the operator."""
+
+
+class TypeInferenceError(MXNetError):
+    """Element types that do not fit together; the text names the node and the operator."""
+
+
+class FileFormatError(MXNetError):
+    """A file that is truncated, damaged or not of the format its reader expects."""
+
+
+class CallError(AssertionError):
+    """A call made too early, or with an argument of the wrong kind.
+
+    MXNet uses the ``assert`` statement in these places, so this is an ``AssertionError``.
+    """
+
+
+class NotImplementedForSymbol(NotImplementedError):
+    """An operation that arrays have and symbols have not, such as a truth value."""
+
+
+class PluginError(MXNetError):
+    """A plugin file or module that cannot be loaded."""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name most like `name`, or None when none is near.
+
+    >>> closest("adm", ["adam", "sgd"])
+    'adam'
+    >>> closest("zzz", ["adam", "sgd"]) is None
+    True
+    """
+    from difflib import get_close_matches  # only wanted once something has gone wrong
+
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    hits = get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    return by_lower[hits[0]] if hits else None
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 40) -> str:
+    """Say that `name` is not a known `kind`, with the nearest one and the list.
+
+    >>> unknown_name("optimizer", "adm", ["adam", "sgd"])
+    "unknown optimizer 'adm'; did you mean 'adam'? known: adam, sgd"
+    """
+    names = sorted(known)
+    near = closest(name, names)
+    hint = f"; did you mean '{near}'?" if near else ";"
+    listed = ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
+    return f"unknown {kind} '{name}'{hint} known: {listed}"

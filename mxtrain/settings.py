@@ -1,0 +1,203 @@
+"""Settings: one declaration per hyper-parameter.
+
+An optimizer, initializer, scheduler, metric or operator declares its constructor parameters as
+annotated class attributes::
+
+    class Adam(Optimizer):
+        learning_rate: Annotated[float, Ge(0), "step size"] = 0.001
+        beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the first moment"] = 0.9
+
+That line is the only place where the name, type, range, meaning and default live. The
+constructor, ``repr``, the check of the YAML, ``mxtrain show``, the JSON schema and the reference
+pages read it through `settings`. A class with an ordinary ``__init__`` works the same way: its
+signature is read instead.
+
+A string inside ``Annotated`` is the meaning of the setting. Ranges (``Ge``, ``Lt``, ...) hold for
+YAML and the command line; Python constructors compute with what they are given, as MXNet's do.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
+
+
+class _Required:
+    """The default of a setting that has none."""
+
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED: Any = _Required()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One constructor parameter of a declared class."""
+
+    name: str
+    annotation: Any
+    default: Any
+    meaning: str
+    constraints: tuple[Any, ...]
+
+    @property
+    def required(self) -> bool:
+        """Whether the setting must be given."""
+        return self.default is REQUIRED
+
+    @property
+    def plain_type(self) -> Any:
+        """The type without its ``Annotated`` wrapping."""
+        return _unwrap(self.annotation)[0]
+
+
+class Declared:
+    """Base of classes whose constructor parameters are annotated class attributes.
+
+    The class's own parameters come first, in the order written, and may be positional (this is
+    MXNet's order); those inherited are given by keyword. A base marks its parameters as
+    positional for itself only. ``ClassVar`` annotations, and names starting with an underscore,
+    are not parameters.
+    """
+
+    _fields: ClassVar[dict[str, Any]] = {}
+    _positional: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own: dict[str, Any] = {}
+        for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+            if name.startswith("_") or _is_class_variable(annotation):
+                continue
+            own[name] = cls.__dict__.get(name, REQUIRED)
+            if isinstance(_attribute_of_bases(cls, name), property) and name in cls.__dict__:
+                delattr(cls, name)  # the default lives in _fields; the property stays in charge
+        inherited = {k: v for base in reversed(cls.__mro__[1:]) for k, v in _own_fields(base)}
+        cls._own_fields = own  # type: ignore[attr-defined]
+        cls._fields = own | {k: v for k, v in inherited.items() if k not in own}
+        cls._positional = tuple(own) or cls._positional
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        values = self.bind_arguments(args, kwargs)
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    @classmethod
+    def bind_arguments(cls, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return every setting's value for a call with `args` and `kwargs` (else TypeError)."""
+        name_of_class = f"{cls.__name__}()"
+        if len(args) > len(cls._positional):
+            raise TypeError(
+                f"{name_of_class} takes at most {len(cls._positional)} positional arguments "
+                f"({', '.join(cls._positional) or 'none'}), {len(args)} were given"
+            )
+        values = dict(cls._fields)
+        given = dict(zip(cls._positional, args, strict=False))
+        for name, value in kwargs.items():
+            if name in given:
+                raise TypeError(f"{name_of_class} got two values for '{name}'")
+            if name not in values:
+                from mxtrain.errors import closest
+
+                near = closest(name, values)
+                hint = f"; did you mean '{near}'?" if near else ""
+                raise TypeError(
+                    f"{name_of_class} has no argument '{name}'{hint} It takes: {', '.join(values)}"
+                )
+            given[name] = value
+        values |= given
+        missing = [name for name, value in values.items() if value is REQUIRED]
+        if missing:
+            raise TypeError(f"{name_of_class} needs a value for: {', '.join(missing)}")
+        return values
+
+    def __repr__(self) -> str:
+        shown = [
+            f"{name}={getattr(self, name, default)!r}"
+            for name, default in self._fields.items()
+            if name in self._positional or getattr(self, name, default) is not default
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def settings(cls: type[Any]) -> tuple[Setting, ...]:
+    """Return the constructor parameters of `cls`: declared fields, or those of its ``__init__``.
+
+    >>> from mxtrain.optimizer import SGD
+    >>> [s.name for s in settings(SGD)][:2]
+    ['momentum', 'lazy_update']
+    """
+    if issubclass(cls, Declared) and _init_of(cls) is Declared:
+        hints = get_type_hints(cls, include_extras=True)
+        return tuple(_setting(name, hints[name], value) for name, value in cls._fields.items())
+    return _settings_from_init(cls)
+
+
+def _settings_from_init(cls: type[Any]) -> tuple[Setting, ...]:
+    """Read an ordinary ``__init__``; ``**kwargs`` stands for the settings of the next class."""
+    found: dict[str, Setting] = {}
+    for base in cls.__mro__:
+        init = base.__dict__.get("__init__")
+        if init is None or base is object:
+            continue
+        if init is Declared.__dict__["__init__"]:
+            declared = next(b for b in cls.__mro__ if "_own_fields" in b.__dict__)
+            for setting in (s for s in _declared_settings(declared) if s.name not in found):
+                found[setting.name] = setting
+            break
+        hints = get_type_hints(init, include_extras=True)
+        open_ended = False
+        for parameter in list(inspect.signature(init).parameters.values())[1:]:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                open_ended = True
+            elif parameter.kind is not parameter.VAR_POSITIONAL and parameter.name not in found:
+                default = REQUIRED if parameter.default is parameter.empty else parameter.default
+                hint = hints.get(parameter.name, Any)
+                found[parameter.name] = _setting(parameter.name, hint, default)
+        if not open_ended:
+            break
+    return tuple(found.values())
+
+
+def _declared_settings(cls: Any) -> tuple[Setting, ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(_setting(name, hints[name], value) for name, value in cls._fields.items())
+
+
+def _init_of(cls: type[Any]) -> type[Any]:
+    """The class in whose body the constructor of `cls` was written."""
+    return next(base for base in cls.__mro__ if "__init__" in base.__dict__)
+
+
+def _setting(name: str, annotation: Any, default: Any) -> Setting:
+    _, metadata = _unwrap(annotation)
+    meaning = next((m for m in metadata if isinstance(m, str)), "")
+    constraints = tuple(m for m in metadata if not isinstance(m, str))
+    return Setting(name, annotation, default, meaning, constraints)
+
+
+def _unwrap(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    if get_origin(annotation) is Annotated:
+        plain, *metadata = get_args(annotation)
+        return plain, tuple(metadata)
+    return annotation, ()
+
+
+def _own_fields(cls: type[Any]) -> list[tuple[str, Any]]:
+    return list(cls.__dict__.get("_own_fields", {}).items())
+
+
+def _attribute_of_bases(cls: type[Any], name: str) -> Any:
+    for base in cls.__mro__[1:]:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return None
+
+
+def _is_class_variable(annotation: Any) -> bool:
+    text = annotation if isinstance(annotation, str) else repr(annotation)
+    return text.removeprefix("typing.").startswith("ClassVar")

@@ -1,0 +1,77 @@
+"""The graph: symbols, variables, groups, and a function per operator.
+
+>>> from mxtrain import symbol as sym
+>>> net = sym.FullyConnected(sym.Variable("data"), num_hidden=3, name="fc")
+>>> net.list_arguments()
+['data', 'fc_weight', 'fc_bias']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from mxtrain.errors import MXNetError
+from mxtrain.op import registry
+from mxtrain.symbol.arithmetic import FUNCTIONS, combine
+from mxtrain.symbol.compose import create, function, variable
+from mxtrain.symbol.json import from_json as load_json
+from mxtrain.symbol.symbol import Symbol
+
+__all__ = ["Group", "Symbol", "Variable", "create", "load", "load_json", "var"]
+
+Variable = var = variable
+
+
+def Group(symbols: Sequence[Symbol]) -> Symbol:
+    """Join symbols into one with all their outputs (TypeError for none, or for other things)."""
+    if not symbols or not all(isinstance(symbol, Symbol) for symbol in symbols):
+        raise TypeError("Group takes a list of at least one symbol")
+    return Symbol([entry for symbol in symbols for entry in symbol.entries])
+
+
+def load(fname: str) -> Symbol:
+    """Read an MXNet ``-symbol.json`` file."""
+    try:
+        text = Path(fname).read_text(encoding="utf-8")
+    except OSError as error:
+        raise MXNetError(f"cannot read the symbol file {fname}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise MXNetError(f"{fname} is not a symbol file: it is not UTF-8 text") from None
+    try:
+        return load_json(text)
+    except MXNetError as error:
+        raise MXNetError(f"{fname}: {error}") from None
+
+
+def _or_number(name: str) -> Callable[[Any, Any], Symbol]:
+    def apply(left: Any, right: Any) -> Symbol:
+        return combine(FUNCTIONS[name], left, right)
+
+    apply.__name__ = name
+    return apply
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("_internal", "op", "contrib"):
+        return _Internal()
+    if name in FUNCTIONS:
+        return _or_number(name)
+    if name.startswith("__") or name not in registry:
+        raise AttributeError(f"module 'mxtrain.symbol' has no operator '{name}'")
+    return function(name)
+
+
+class _Internal(SimpleNamespace):
+    """Operators by their exact names, those that start with an underscore included."""
+
+    def __getattr__(self, name: str) -> Callable[..., Symbol]:
+        if name.startswith("__") or name not in registry:
+            raise AttributeError(f"there is no operator '{name}'")
+        return function(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *FUNCTIONS, *registry.spellings()})

@@ -1,0 +1,1 @@
+"""What ``mxtrain fit`` runs: a checked spec, a module, a loop and a run folder."""

@@ -1,0 +1,119 @@
+"""What a run reports: numbers, handed to a `Reporter`, which decides how they look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One operator of the network as the summary shows it."""
+
+    name: str
+    op: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    """One parameter: how it starts and how it is scaled."""
+
+    name: str
+    shape: tuple[int, ...]
+    initializer: str
+    lr_mult: float
+    wd_mult: float
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What will run, known before the first batch."""
+
+    config: str
+    output: str
+    backend: str
+    seed: int
+    network: str
+    layers: tuple[LayerRow, ...]
+    parameters: tuple[ParameterRow, ...]
+    num_parameters: int
+    train_data: str
+    eval_data: str | None
+    train_rows: int
+    eval_rows: int
+    batch_size: int
+    batches_per_epoch: int
+    num_epoch: int
+    begin_epoch: int
+    optimizer: str
+    lr_scheduler: str
+    rescale_grad: float
+    train_columns: tuple[str, ...]
+    eval_columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a running epoch stands; sent a few times a second at most."""
+
+    epoch: int
+    batch: int
+    batches: int
+    lr: float
+    train: dict[str, float]
+    samples_per_second: float
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """A finished epoch. `train` and `eval` map shown metric names to values, ``loss`` first."""
+
+    epoch: int
+    lr: float
+    train: dict[str, float]
+    eval: dict[str, float]
+    samples_per_second: float
+    seconds: float
+    best: bool = False
+    lr_changes: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended. `status` is ``done``, ``stopped early``, ``interrupted`` or ``failed``."""
+
+    status: str
+    epochs: int
+    seconds: float
+    output: str
+    files: tuple[str, ...]
+    best_epoch: int | None = None
+    best_metric: str | None = None
+    best_value: float | None = None
+    reason: str = ""
+    kernels: tuple[tuple[str, str, int, float], ...] = field(default=())
+
+
+class Reporter(Protocol):
+    """Receives what happens in a run. Epochs are numbered from 1 in everything reported."""
+
+    def start(self, info: RunInfo) -> None:
+        """Show what will run."""
+
+    def progress(self, progress: Progress) -> None:
+        """Show where the running epoch stands."""
+
+    def epoch(self, row: EpochRow) -> None:
+        """Show a finished epoch."""
+
+    def notice(self, text: str) -> None:
+        """Show something the user should know."""
+
+    def finish(self, result: RunResult) -> None:
+        """Show how the run ended and where everything was written."""
