@@ -1,0 +1,101 @@
+"""Tables of the commands: drawn by rich on a terminal, plain aligned text anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from mxtrain.console.glyphs import glyphs_for, write
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of text.
+
+    Parameters
+    ----------
+    headers : the names of the columns.
+    rows : one tuple of cells per row, as long as `headers`.
+    right : the numbers of the columns that are aligned to the right.
+    wide : the numbers of the columns of prose, which a terminal wraps; others are kept whole.
+    title : a line above the table.
+    """
+
+    headers: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    right: tuple[int, ...] = ()
+    wide: tuple[int, ...] = ()
+    title: str = ""
+
+
+def show(sheet: Sheet, stream: TextIO) -> None:
+    """Write `sheet` to `stream`, in the form that suits it.
+
+    In a pipe every row is one line, however long, so that ``grep`` and ``cut`` work.
+    """
+    if stream.isatty():
+        from rich.console import Console
+
+        Console(file=stream, highlight=False).print(rich_table(sheet))
+        return
+    if sheet.title:
+        write(stream, sheet.title)
+    for line in aligned([sheet.headers, *sheet.rows], sheet.right):
+        write(stream, line)
+
+
+def rich_table(sheet: Sheet) -> RichTable:
+    """Return `sheet` as a rich table without a frame."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=sheet.title or None, title_justify="left", box=None, pad_edge=False)
+    table.title_style = "bold"
+    table.header_style = "bold cyan"
+    for index, header in enumerate(sheet.headers):
+        table.add_column(
+            header,
+            justify="right" if index in sheet.right else "left",
+            no_wrap=index not in sheet.wide,
+            overflow="fold",
+        )
+    for row in sheet.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Return lines with the cells of each column below one another, two spaces apart.
+
+    >>> aligned([("name", "rows"), ("train.csv", "1,437")], right=(1,))
+    ['name        rows', 'train.csv  1,437']
+    """
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))] if rows else []
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def paragraph(text: str, stream: TextIO, indent: str = "") -> None:
+    """Write prose: wrapped to a terminal's width, or at 80 characters elsewhere."""
+    import shutil
+    import textwrap
+
+    width = min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 80
+    for line in textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent):
+        write(stream, line)
+
+
+def heading(text: str, stream: TextIO) -> None:
+    """Write the heading of a section, underlined."""
+    write(stream, text)
+    write(stream, glyphs_for(stream).rule * len(text))
