@@ -14,16 +14,16 @@ T = TypeVar("T")
 Known = dict[tuple[int, int], Any]
 
 
-def infer_shapes(order: Sequence[Node], given: Mapping[str, Shape]) -> Known:
+def infer_shapes(order: Sequence[Node], given: Mapping[int, Shape]) -> Known:
     """Return the shape of every entry, keyed by (id of the node, output number).
 
-    `given` has shapes of variables by name; a variable's own ``shape`` attribute counts too.
+    `given` has shapes of variables by node id; a variable's own ``shape`` attribute counts too.
     Raises ShapeError on a contradiction, naming the node, the operator and both shapes.
     """
     known: Known = {}
     for node in order:
         if node.is_variable:
-            shape = given.get(node.name)
+            shape = given.get(id(node))
             own = parse_shape(node.attrs["__shape__"]) if "__shape__" in node.attrs else None
             known[id(node), 0] = merge_at(node.described, own, shape)
         else:
@@ -33,13 +33,16 @@ def infer_shapes(order: Sequence[Node], given: Mapping[str, Shape]) -> Known:
     return known
 
 
-def infer_types(order: Sequence[Node], given: Mapping[str, str | None]) -> Known:
-    """Return the element type (a name such as ``float32``, or None) of every entry."""
+def infer_types(order: Sequence[Node], given: Mapping[int, str | None]) -> Known:
+    """Return the element type (a name such as ``float32``, or None) of every entry.
+
+    `given` has types of variables by node id.
+    """
     known: Known = {}
     for node in order:
         if node.is_variable:
             own = DTYPES[int(node.attrs["__dtype__"])] if "__dtype__" in node.attrs else None
-            known[id(node), 0] = given.get(node.name) or own
+            known[id(node), 0] = given.get(id(node)) or own
         else:
             for index in range(len(node.operator.outputs())):
                 known[id(node), index] = None

@@ -173,8 +173,8 @@ class Symbol(Arithmetic):
         self, *args: Any, **kwargs: Any
     ) -> tuple[list[Any], list[Any], list[Any]]:
         """Return what is known of all shapes: ``()`` for an unknown rank, 0 for an unknown axis."""
-        given = {k: tuple(v) if v else None for k, v in self._by_name(args, kwargs).items()}
-        known = infer_shapes(self.nodes(), given)
+        named = {k: tuple(v) if v else None for k, v in self._by_name(args, kwargs).items()}
+        known = infer_shapes(self.nodes(), self._by_node(named))
         return self._listed(known, unknown=())
 
     def infer_type(self, *args: Any, **kwargs: Any) -> ShapeLists:
@@ -182,11 +182,11 @@ class Symbol(Arithmetic):
 
         (None, None, None) when nothing is given or known.
         """
-        given = {
+        named = {
             name: None if dtype is None else dtype_name(dtype)
             for name, dtype in self._by_name(args, kwargs).items()
         }
-        known = infer_types(self.nodes(), given)
+        known = infer_types(self.nodes(), self._by_node(named))
         if not any(known.values()):
             return None, None, None
         import numpy as np
@@ -206,6 +206,10 @@ class Symbol(Arithmetic):
             if name not in known:
                 raise MXNetError(unknown_name("argument", name, known))
         return dict(kwargs)
+
+    def _by_node(self, named: Mapping[str, Any]) -> dict[int, Any]:
+        """Key values of variables by node, since two variables may share a name."""
+        return {id(n): named[n.name] for n in self.nodes() if n.is_variable and n.name in named}
 
     def _listed(self, known: Any, unknown: Any) -> tuple[list[Any], list[Any], list[Any]]:
         def value(key: tuple[int, int]) -> Any:

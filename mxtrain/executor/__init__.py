@@ -1,0 +1,7 @@
+"""A symbol bound to memory: the plan, the arena of parameters, the executor."""
+
+from __future__ import annotations
+
+from mxtrain.executor.executor import Executor, bind, simple_bind
+
+__all__ = ["Executor", "bind", "simple_bind"]

@@ -1,0 +1,298 @@
+"""The plan: a graph lowered to a flat list of kernel calls over preallocated buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mxtrain.executor.memory import PlanMemory
+from mxtrain.op.call import Call, RandomSource
+from mxtrain.symbol.infer import Known
+from mxtrain.symbol.node import Entry, Node
+
+if TYPE_CHECKING:
+    from mxtrain.backend.numpy import Array, Line, NumpyBackend
+
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The lines of one node in one direction, and the arrays they fill."""
+
+    node: Node | None
+    phase: str
+    lines: tuple[Line, ...]
+    results: tuple[tuple[str, Array], ...]
+
+
+@dataclass
+class Program:
+    """One direction of a plan in one mode."""
+
+    steps: list[Step] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+
+    def add(self, step: Step) -> None:
+        """Append a step."""
+        self.steps.append(step)
+        self.lines += step.lines
+
+    def run(self) -> None:
+        """Run every line."""
+        for kernel, arguments in self.lines:
+            kernel(*arguments)
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Where the gradient of a variable goes: its buffer, overwritten or added to."""
+
+    array: Array
+    add: bool
+
+
+class Plan:
+    """A graph at fixed shapes.
+
+    Parameters
+    ----------
+    order : the nodes, inputs before users.
+    heads : the outputs of the graph.
+    shapes, types : of every entry, complete.
+    variables : the buffer of each variable node, by id.
+    gradients : the gradient of each variable that wants one, by id.
+    random : gives the random source of a stream name, for the training mode or the other.
+    """
+
+    def __init__(
+        self,
+        order: Sequence[Node],
+        heads: Sequence[Entry],
+        shapes: Known,
+        types: Known,
+        variables: dict[int, Array],
+        gradients: dict[int, Gradient],
+        backend: NumpyBackend,
+        random: Callable[[str, bool], RandomSource],
+    ) -> None:
+        self.order, self.heads, self.backend = order, heads, backend
+        self._shapes, self._types = shapes, types
+        self._gradients, self._random = gradients, random
+        self._memory = PlanMemory(backend)
+        self._values: dict[Key, Array] = {(i, 0): array for i, array in variables.items()}
+        self._allocate_outputs()
+        self.outputs = [self._values[id(entry.node), entry.index] for entry in heads]
+        self._forward: dict[bool, Program] = {}
+        self._backward: dict[bool, tuple[Program, list[Array | None]]] = {}
+
+    def forward(self, is_train: bool) -> Program:
+        """Return the forward program of a mode."""
+        if is_train not in self._forward:
+            program = Program()
+            for node in self.order:
+                if not node.is_variable and not self._is_view(node):
+                    program.add(self._lower_forward(node, is_train))
+            self._forward[is_train] = program
+        return self._forward[is_train]
+
+    def backward(self, is_train: bool) -> tuple[Program, list[Array | None]]:
+        """Return the backward program of a mode, and where each head gradient is to be put.
+
+        The second list has one entry per output of the graph: None where backward needs no head
+        gradient because a loss operator starts the gradient itself.
+        """
+        if is_train not in self._backward:
+            self.forward(is_train)  # scratch buffers of the forward pass come first
+            self._backward[is_train] = _BackwardBuilder(self, is_train).build()
+        return self._backward[is_train]
+
+    def array_of(self, entry: Entry) -> Array:
+        """Return the buffer of an entry."""
+        return self._values[id(entry.node), entry.index]
+
+    def call(
+        self,
+        node: Node,
+        is_train: bool,
+        heads: Sequence[Array] = (),
+        grads: Sequence[Array | None] = (),
+    ) -> Call:
+        """Return the call object an operator adds its lines to."""
+        inputs = [self.array_of(entry) for entry in node.inputs]
+        count = len(node.operator.arguments())
+        return Call(
+            node.name,
+            self.backend,
+            self._memory,
+            lambda name: self._random(name, is_train),
+            is_train,
+            bool(self._gradients),
+            inputs[:count],
+            self._outputs_of(node),
+            inputs[count:],
+            heads,
+            grads,
+        )
+
+    def _outputs_of(self, node: Node) -> list[Array]:
+        return [self._values[id(node), i] for i in range(len(node.operator.outputs()))]
+
+    def _allocate_outputs(self) -> None:
+        self._views: set[int] = set()
+        for node in self.order:
+            if node.is_variable:
+                continue
+            keys = [(id(node), index) for index in range(len(node.operator.outputs()))]
+            shapes = [self._shapes[key] for key in keys]
+            inputs = [self.array_of(entry) for entry in node.inputs]
+            arrays = node.operator.view(inputs, shapes)
+            if arrays is not None:
+                self._views.add(id(node))
+            else:
+                arrays = [
+                    self.backend.zeros(shape, np.dtype(self._types[key]))
+                    for key, shape in zip(keys, shapes, strict=True)
+                ]
+            self._values.update(zip(keys, arrays, strict=True))
+
+    def _is_view(self, node: Node) -> bool:
+        return id(node) in self._views
+
+    def _lower_forward(self, node: Node, is_train: bool) -> Step:
+        self._memory.next_node()
+        call = self.call(node, is_train)
+        node.operator.forward(call)
+        results = zip(node.output_names(), call.outputs, strict=True)
+        return Step(node, "forward", tuple(call.lines), tuple(results))
+
+
+class _BackwardBuilder:
+    """Lowers the backward pass: who needs a gradient, where it is written, what is summed."""
+
+    def __init__(self, plan: Plan, is_train: bool) -> None:
+        self.plan, self.is_train = plan, is_train
+        self.program = Program()
+        self.buffers: dict[Key, Array] = {}
+        self.started: set[Key] = set()
+        self.wanted = self._entries_wanting_a_gradient()
+
+    def build(self) -> tuple[Program, list[Array | None]]:
+        slots = self._head_slots()
+        for node in reversed(self.plan.order):
+            if not node.is_variable and self._receives_gradient(node):
+                self._lower(node)
+        self._clear_gradients_nobody_wrote()
+        return self.program, slots
+
+    def _entries_wanting_a_gradient(self) -> set[Key]:
+        wanted = {(index, 0) for index in self.plan._gradients}
+        for node in self.plan.order:
+            if node.is_variable:
+                continue
+            if any((id(e.node), e.index) in wanted for e in _differentiable(node)):
+                wanted |= {(id(node), i) for i in range(len(node.operator.outputs()))}
+        return wanted
+
+    def _head_slots(self) -> list[Array | None]:
+        slots: list[Array | None] = []
+        for entry in self.plan.heads:
+            key = (id(entry.node), entry.index)
+            needs_head = entry.node.is_variable or entry.node.operator.uses_head
+            if not needs_head:
+                slots.append(None)
+            elif key not in self.wanted:
+                slots.append(self.plan.backend.zeros(*self._like(key)))
+            else:
+                target, after = self._contribution(key, self.plan.backend.zeros)
+                slots.append(target)
+                self._add_step(None, "heads", after, [])
+        return slots
+
+    def _receives_gradient(self, node: Node) -> bool:
+        keys = [(id(node), index) for index in range(len(node.operator.outputs()))]
+        if keys[0] not in self.wanted:
+            return False
+        if node.operator.uses_head:
+            return any(key in self.started for key in keys)
+        is_head = any(entry.node is node for entry in self.plan.heads)
+        return is_head or any(key in self.started for key in keys)
+
+    def _lower(self, node: Node) -> None:
+        plan = self.plan
+        plan._memory.next_node()
+        heads = [
+            self.buffers[key] if key in self.started else plan.backend.zeros(*self._like(key))
+            for key in ((id(node), i) for i in range(len(node.operator.outputs())))
+        ]
+        grads: list[Array | None] = []
+        after: list[Line] = []
+        differentiable = {id(entry) for entry in _differentiable(node)}
+        for entry in node.inputs[: len(node.operator.arguments())]:
+            key = (id(entry.node), entry.index)
+            if id(entry) not in differentiable or key not in self.wanted:
+                grads.append(None)
+                continue
+            target, lines = self._contribution(key, plan._memory.temp)
+            grads.append(target)
+            after += lines
+        call = plan.call(node, self.is_train, heads, grads)
+        node.operator.backward(call)
+        names = [f"gradient of {node.name}:{name}" for name in node.operator.arguments()]
+        results = [(n, g) for n, g in zip(names, grads, strict=True) if g is not None]
+        self._add_step(node, "backward", [*call.lines, *after], results)
+
+    def _contribution(
+        self, key: Key, allocate: Callable[[tuple[int, ...], Any], Array]
+    ) -> tuple[Array, list[Line]]:
+        """Return where to write the next contribution to an entry, and the lines that add it."""
+        buffer = self._buffer(key)
+        variable = self.plan._gradients.get(key[0])
+        if key not in self.started and not (variable and variable.add):
+            self.started.add(key)
+            return buffer, []
+        self.started.add(key)
+        extra = allocate(buffer.shape, buffer.dtype)
+        return extra, [(self.plan.backend.xp.add, (buffer, extra, buffer))]
+
+    def _buffer(self, key: Key) -> Array:
+        if key not in self.buffers:
+            variable = self.plan._gradients.get(key[0])
+            self.buffers[key] = (
+                variable.array if variable else self.plan.backend.zeros(*self._like(key))
+            )
+        return self.buffers[key]
+
+    def _like(self, key: Key) -> tuple[tuple[int, ...], Any]:
+        array = self.plan._values[key]
+        return array.shape, array.dtype
+
+    def _clear_gradients_nobody_wrote(self) -> None:
+        backend = self.plan.backend
+        for index, gradient in self.plan._gradients.items():
+            if (index, 0) not in self.started and not gradient.add:
+                zero = np.zeros((), gradient.array.dtype)
+                lines: list[Line] = [(backend.xp.copyto, (gradient.array, zero))]
+                self._add_step(None, "backward", lines, [])
+
+    def _add_step(
+        self,
+        node: Node | None,
+        phase: str,
+        lines: Iterable[Line],
+        results: Iterable[tuple[str, Array]],
+    ) -> None:
+        self.program.add(Step(node, phase, tuple(lines), tuple(results)))
+
+
+def _differentiable(node: Node) -> list[Entry]:
+    operator = node.operator
+    names = operator.arguments()
+    return [
+        entry
+        for name, entry in zip(names, node.inputs, strict=False)
+        if name not in operator.no_gradient
+    ]
