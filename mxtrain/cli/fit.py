@@ -1,0 +1,82 @@
+"""``mxtrain fit``: train the network of a config."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from mxtrain.cli.errors import INTERRUPTED, RunFailedError, explain, is_input_error
+from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
+
+EXIT_CODES = {"done": 0, "stopped early": 0, "failed": 1, "interrupted": INTERRUPTED}
+
+
+@click.command("fit")
+@shared(*CONFIG_OPTIONS, "output")
+@click.option("--overwrite", is_flag=True, help="Let --output replace the run it holds.")
+@click.option("--profile", is_flag=True, help="Time each kernel and show the slowest at the end.")
+@shared("quiet", "as_json")
+def command(
+    config: Path | None,
+    overrides: tuple[str, ...],
+    backend: str | None,
+    seed: int | None,
+    output: Path | None,
+    overwrite: bool,
+    profile: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train the network of CONFIG (default: ./config.yaml).
+
+    On a terminal a live table shows the run; in a pipe there is one line per epoch, and with
+    --json one JSON object per line. Ctrl-C ends the run after a checkpoint has been written.
+
+    Exit codes: 0 done, 1 the run failed, 2 the config or the command line is wrong, 130
+    interrupted.
+    """
+    spec = load_spec(config, overrides, backend, seed)
+    from mxtrain.console import make_reporter
+    from mxtrain.trainer.run import fit
+
+    with _terminable() as ended_by, closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
+        try:
+            result = fit(spec, reporter, output=output, overwrite=overwrite, profile=profile)
+        except Exception as error:
+            message = explain(error)
+            if message is None or isinstance(error, BrokenPipeError) or is_input_error(error):
+                raise
+            raise RunFailedError(message) from error
+    code = EXIT_CODES[result.status]
+    if code == INTERRUPTED and ended_by:
+        code = 128 + ended_by[0]
+    raise click.exceptions.Exit(code)
+
+
+@contextmanager
+def _terminable() -> Iterator[list[int]]:
+    """Let SIGTERM (a scheduler's or a container's stop) end the run as Ctrl-C does.
+
+    The list yielded holds the signal once it has arrived.
+    """
+    arrived: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread, where Python allows no handlers
+        yield arrived
+        return
+    try:
+        yield arrived
+    finally:
+        signal.signal(signal.SIGTERM, before)

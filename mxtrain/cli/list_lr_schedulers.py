@@ -1,0 +1,7 @@
+"""``mxtrain list-lr-schedulers``."""
+
+from __future__ import annotations
+
+from mxtrain.cli.listing import list_command
+
+command = list_command("lr-scheduler", "lr schedulers")

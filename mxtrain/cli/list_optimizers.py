@@ -1,0 +1,7 @@
+"""``mxtrain list-optimizers``."""
+
+from __future__ import annotations
+
+from mxtrain.cli.listing import list_command
+
+command = list_command("optimizer", "optimizers")

@@ -1,0 +1,1 @@
+"""The starter that ``mxtrain new`` writes: a commented config and a small table of data."""
