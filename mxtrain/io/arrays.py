@@ -1,0 +1,94 @@
+"""Arrays in files: NPZ, and pairs of IDX files."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from typing import Any
+
+import numpy as np
+
+from mxtrain.errors import FileFormatError, unknown_name
+from mxtrain.io.errors import DataError
+from mxtrain.io.idx import read_idx
+
+__all__ = ["read_idx_pair", "read_npz"]
+
+Array = np.ndarray[Any, Any]
+PathLike = str | os.PathLike[str]
+
+_USUAL_NAMES = (("data", "label"), ("X", "y"), ("x", "y"))
+
+
+def read_npz(
+    path: PathLike, data_key: str | None = None, label_key: str | None = None
+) -> tuple[Array, Array | None]:
+    """Read two arrays of an NPZ file; the label is None when it is not asked for and not there.
+
+    Without names the arrays are ``data`` and ``label``, or else ``X`` (or ``x``) and ``y``.
+    Nothing is unpickled.
+
+    Raises DataError for names that are not there, arrays of different length and values that
+    are not finite; FileFormatError for a damaged file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise FileFormatError(f"{path}: not an NPZ file but a single array (NPY)")
+            usual = next((pair for pair in _USUAL_NAMES if pair[0] in archive), _USUAL_NAMES[0])
+            data = _member(archive, path, data_key or usual[0])
+            label_key = label_key or (usual[1] if usual[1] in archive else None)
+            label = None if label_key is None else _member(archive, path, label_key)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise FileFormatError(f"{path}: the NPZ file is damaged: {error}") from error
+    except OSError as error:
+        raise DataError(path, f"cannot be read: {error.strerror or error}") from error
+    return _checked(path, data, label)
+
+
+def read_idx_pair(path: PathLike, label_path: PathLike | None) -> tuple[Array, Array | None]:
+    """Read samples, and their labels from a second file if given, in IDX format.
+
+    Raises DataError for files of different length, FileFormatError for damaged ones.
+    """
+    label = None if label_path is None else read_idx(label_path)
+    return _checked(path, read_idx(path), label)
+
+
+def _member(archive: Any, path: PathLike, name: str) -> Array:
+    if name not in archive:
+        raise DataError(path, unknown_name("array", name, archive.files), column=name)
+    try:
+        array: Array = archive[name]
+    except ValueError as error:
+        raise FileFormatError(f"{path}: array '{name}' cannot be read: {error}") from error
+    return array
+
+
+def _checked(path: PathLike, data: Array, label: Array | None) -> tuple[Array, Array | None]:
+    if data.ndim == 0 or len(data) == 0:
+        raise DataError(path, f"holds no samples, the data has shape {data.shape}")
+    if data.dtype.kind not in "fiub":
+        raise DataError(path, f"the data must be numbers, got type {data.dtype}")
+    if label is not None and (label.ndim == 0 or len(label) != len(data)):
+        raise DataError(path, f"{len(data)} samples but labels of shape {label.shape}")
+    for what, array in (("data", data), ("label", label)):
+        if array is not None and array.dtype.kind == "f":
+            _check_finite(path, what, array)
+    return data, label
+
+
+def _check_finite(path: PathLike, what: str, array: Array) -> None:
+    finite = np.isfinite(array)
+    if not finite.all():
+        first = tuple(int(axis[0]) for axis in np.nonzero(~finite))
+        raise DataError(
+            path,
+            "is not a finite number",
+            column=what,
+            row=first[0] + 1,
+            value=float(array[first]),
+            advice="replace the value or remove the sample",
+            in_lines=False,
+        )
