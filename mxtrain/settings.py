@@ -70,7 +70,7 @@ class Declared:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own: dict[str, Any] = {}
-        for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+        for name, annotation in inspect.get_annotations(cls).items():
             if name.startswith("_") or _is_class_variable(annotation):
                 continue
             own[name] = cls.__dict__.get(name, REQUIRED)
@@ -82,7 +82,10 @@ class Declared:
         cls._positional = tuple(own) or cls._positional
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        values = self.bind_arguments(args, kwargs)
+        self.configure(self.bind_arguments(args, kwargs))
+
+    def configure(self, values: dict[str, Any]) -> None:
+        """Take the constructor's values, by setting; each becomes an attribute."""
         for name, value in values.items():
             setattr(self, name, value)
 
@@ -128,49 +131,36 @@ def settings(cls: type[Any]) -> tuple[Setting, ...]:
     """Return the constructor parameters of `cls`: declared fields, or those of its ``__init__``.
 
     >>> from mxtrain.optimizer import SGD
-    >>> [s.name for s in settings(SGD)][:2]
+    >>> [setting.name for setting in settings(SGD)][:2]
     ['momentum', 'lazy_update']
     """
-    if issubclass(cls, Declared) and _init_of(cls) is Declared:
-        hints = get_type_hints(cls, include_extras=True)
-        return tuple(_setting(name, hints[name], value) for name, value in cls._fields.items())
-    return _settings_from_init(cls)
-
-
-def _settings_from_init(cls: type[Any]) -> tuple[Setting, ...]:
-    """Read an ordinary ``__init__``; ``**kwargs`` stands for the settings of the next class."""
     found: dict[str, Setting] = {}
     for base in cls.__mro__:
         init = base.__dict__.get("__init__")
         if init is None or base is object:
             continue
-        if init is Declared.__dict__["__init__"]:
-            declared = next(b for b in cls.__mro__ if "_own_fields" in b.__dict__)
-            for setting in (s for s in _declared_settings(declared) if s.name not in found):
-                found[setting.name] = setting
+        if base is Declared:
+            hints = get_type_hints(cls, include_extras=True)
+            for name, default in cls._fields.items():
+                found.setdefault(name, _setting(name, hints[name], default))
             break
-        hints = get_type_hints(init, include_extras=True)
-        open_ended = False
-        for parameter in list(inspect.signature(init).parameters.values())[1:]:
-            if parameter.kind is parameter.VAR_KEYWORD:
-                open_ended = True
-            elif parameter.kind is not parameter.VAR_POSITIONAL and parameter.name not in found:
-                default = REQUIRED if parameter.default is parameter.empty else parameter.default
-                hint = hints.get(parameter.name, Any)
-                found[parameter.name] = _setting(parameter.name, hint, default)
-        if not open_ended:
+        if not _read_signature(init, found):
             break
     return tuple(found.values())
 
 
-def _declared_settings(cls: Any) -> tuple[Setting, ...]:
-    hints = get_type_hints(cls, include_extras=True)
-    return tuple(_setting(name, hints[name], value) for name, value in cls._fields.items())
-
-
-def _init_of(cls: type[Any]) -> type[Any]:
-    """The class in whose body the constructor of `cls` was written."""
-    return next(base for base in cls.__mro__ if "__init__" in base.__dict__)
+def _read_signature(init: Any, found: dict[str, Setting]) -> bool:
+    """Add the parameters of an ordinary ``__init__``; True if ``**kwargs`` goes on to the base."""
+    hints = get_type_hints(init, include_extras=True)
+    open_ended = False
+    for parameter in list(inspect.signature(init).parameters.values())[1:]:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            open_ended = True
+        elif parameter.kind is not parameter.VAR_POSITIONAL and parameter.name not in found:
+            default = REQUIRED if parameter.default is parameter.empty else parameter.default
+            hint = hints.get(parameter.name, Any)
+            found[parameter.name] = _setting(parameter.name, hint, default)
+    return open_ended
 
 
 def _setting(name: str, annotation: Any, default: Any) -> Setting:

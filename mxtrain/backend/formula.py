@@ -21,13 +21,64 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 UNARY = frozenset(
-    ["negative", "absolute", "sign", "square", "sqrt", "exp", "log", "log1p", "expm1", "sin", "cos", "tanh", "cbrt", "floor", "ceil", "rint", "trunc", "reciprocal", "erf", "isfinite", "logical_not"]
+    [
+        "negative",
+        "absolute",
+        "sign",
+        "square",
+        "sqrt",
+        "exp",
+        "log",
+        "log1p",
+        "expm1",
+        "sin",
+        "cos",
+        "tanh",
+        "cbrt",
+        "floor",
+        "ceil",
+        "rint",
+        "trunc",
+        "reciprocal",
+        "erf",
+        "isfinite",
+        "logical_not",
+    ]
 )
 BINARY = frozenset(
-    ["add", "subtract", "multiply", "divide", "power", "remainder", "maximum", "minimum", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or", "copysign"]
+    [
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "power",
+        "remainder",
+        "maximum",
+        "minimum",
+        "greater",
+        "greater_equal",
+        "less",
+        "less_equal",
+        "equal",
+        "not_equal",
+        "logical_and",
+        "logical_or",
+        "copysign",
+    ]
 )
 TRUTH_VALUED = frozenset(
-    ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isfinite", "logical_and", "logical_or", "logical_not"]
+    [
+        "greater",
+        "greater_equal",
+        "less",
+        "less_equal",
+        "equal",
+        "not_equal",
+        "isfinite",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+    ]
 )
 _SPELLINGS = {"abs": "absolute"}
 
@@ -37,6 +88,9 @@ class Ref(NamedTuple):
 
     kind: str
     index: Any
+
+
+_ZERO, _ONE = Ref("literal", 0.0), Ref("literal", 1.0)
 
 
 class Instruction(NamedTuple):
@@ -158,6 +212,9 @@ class _Trace:
         if len(operands) != arity:
             raise TypeError(f"{op} takes {arity} operands in a formula, {len(operands)} were given")
         terms = [self._term(operand, op) for operand in operands]
+        simpler = self._simplified(op, terms)
+        if simpler is not None:
+            return simpler
         is_scalar = all(term.is_scalar for term in terms)
         instruction = Instruction(op, tuple(term.ref for term in terms), is_scalar)
         if instruction not in self._known:
@@ -165,6 +222,25 @@ class _Trace:
             self.instructions.append(instruction)
             self._known[instruction] = Term(self, Ref("value", number), is_scalar)
         return self._known[instruction]
+
+    def _simplified(self, op: str, terms: list[Term]) -> Term | None:
+        """Drop products with a literal 0, sums with 0 and products with 1.
+
+        A scalar known to be zero (no weight decay, say) is passed as the literal 0, and the terms
+        it multiplies vanish from the formula.
+        """
+        if len(terms) != 2 or op not in ("add", "subtract", "multiply"):
+            return None
+        left, right = terms
+        if op == "multiply":
+            for one, other in ((left, right), (right, left)):
+                if one.ref == _ZERO:
+                    return one
+                if one.ref == _ONE:
+                    return other
+        if right.ref == _ZERO:
+            return left
+        return right if left.ref == _ZERO and op == "add" else None
 
     def _term(self, operand: Any, op: str) -> Term:
         if isinstance(operand, Term):
@@ -181,6 +257,7 @@ def trace(
     arrays: Sequence[str],
     scalars: Sequence[str] = (),
     takes_maths: bool = False,
+    zero: Sequence[str] = (),
 ) -> Program:
     """Run `formula` on symbols and return the program it stands for.
 
@@ -188,10 +265,12 @@ def trace(
     ----------
     formula : a function of the named arrays and scalars (by keyword), or, with `takes_maths`,
         a function of the namespace ``xp`` that returns such a function.
+    zero : names of further scalars that are known to be 0 and need no place in the program.
     """
     recorder = _Trace()
     inputs = {name: Term(recorder, Ref("array", i), False) for i, name in enumerate(arrays)}
     inputs |= {name: Term(recorder, Ref("scalar", i), True) for i, name in enumerate(scalars)}
+    inputs |= {name: Term(recorder, _ZERO, True) for name in zero}
     function = formula(Maths(recorder)) if takes_maths else formula
     returned = function(**inputs)
     results = returned if isinstance(returned, tuple) else (returned,)

@@ -98,7 +98,7 @@ class Lowering:
     def _destination(self, number: int, instruction: Instruction, operands: list[Array]) -> Array:
         shape = np.broadcast_shapes(*(operand.shape for operand in operands))
         dtype = np.dtype(bool) if instruction.op in TRUTH_VALUED else self.dtype
-        root = self._root_of.get(number)
+        root, own = self._root_of.get(number), Ref("value", number)
         if root is not None and self._may_finish(self.outs[root], number, instruction, shape):
             target = self.outs[root]
             self._finished.add(id(target))
@@ -107,13 +107,25 @@ class Lowering:
         if instruction.op not in _NOT_IN_PLACE:
             for ref, operand in zip(instruction.operands, operands, strict=True):
                 dies = ref.kind == "value" and self._last_use[ref] == number
+                dies = dies and ref not in self.program.outputs
                 held = self._held.get(id(operand)) == ref.index
-                if dies and held and (operand.shape, operand.dtype) == (shape, dtype):
+                fits = (operand.shape, operand.dtype) == (shape, dtype)
+                if dies and held and fits and self._may_hold(operand, own, number):
                     return self._hold(operand, number)
         for place, register in enumerate(self._free):
-            if (register.shape, register.dtype) == (shape, dtype):
+            fits = (register.shape, register.dtype) == (shape, dtype)
+            if fits and self._may_hold(register, own, number):
                 return self._hold(self._free.pop(place), number)
         return self._hold(self._allocate(shape, dtype), number)
+
+    def _may_hold(self, register: Array, value: Ref, number: int) -> bool:
+        """Whether a free register can keep `value`: a target must not be wanted back too early."""
+        is_output = value in self.program.outputs
+        last = self._last_use.get(value, number)
+        return not any(
+            target is register and (is_output or ref.kind != "value" or ref.index < last)
+            for target, ref in zip(self.outs, self.program.outputs, strict=True)
+        )
 
     def _may_finish(
         self, target: Array, number: int, instruction: Instruction, shape: tuple[int, ...]
@@ -166,10 +178,18 @@ class Lowering:
             self._free.append(register)
 
     def _copy_remaining_outputs(self) -> None:
+        """Copy the outputs that could not be computed in place; an input may be among them."""
+        pending = []
         for number, ref in enumerate(self.program.outputs):
             source, target = self._operand(ref), self.outs[number]
-            if source is not target:
-                self.lines.append((np.copyto, (target, source)))
+            if source is target:
+                continue
+            if any(source is other for other in self.outs):
+                kept = self._allocate(source.shape, source.dtype)
+                self.lines.append((np.copyto, (kept, source)))
+                source = kept
+            pending.append((np.copyto, (target, source)))
+        self.lines += pending
 
 
 def run(lines: Sequence[Line]) -> None:

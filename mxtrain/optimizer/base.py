@@ -1,0 +1,316 @@
+"""`Optimizer`: learning rates, weight decay, multipliers, counts, states and mixed precision.
+
+A built-in optimizer adds one formula, `rule`. A user's own may do the same, or take the classic
+way: `create_state` and `update`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from mxtrain.errors import CallError, MXNetError
+from mxtrain.registry import Registry
+from mxtrain.settings import Declared
+
+if TYPE_CHECKING:
+    from mxtrain.symbol import Symbol
+
+DEFAULT_LEARNING_RATE = 0.01
+
+
+class OptimizerSettings(Declared):
+    """The settings that every optimizer takes, in MXNet's order."""
+
+    rescale_grad: Annotated[
+        float | None, "factor on the gradient; None is 1/batch size in `fit`, else 1"
+    ] = 1.0
+    param_idx2name: Annotated[dict[int, str] | None, "names of the parameters, by index"] = None
+    wd: Annotated[float, "weight decay"] = 0.0
+    clip_gradient: Annotated[float | None, "limit of each rescaled gradient value"] = None
+    learning_rate: Annotated[float | None, "step size (0.01 when nothing gives one)"] = None
+    lr_scheduler: Annotated[Any, "gives the rate for each update"] = None
+    sym: Annotated[Any, "symbol whose attributes hold multipliers"] = None
+    begin_num_update: Annotated[int, "where the update counts start"] = 0
+    multi_precision: Annotated[bool, "float32 masters for float16 weights"] = False
+    param_dict: Annotated[dict[int, Any] | None, "objects with lr_mult and wd_mult, by index"] = (
+        None
+    )
+
+
+class Optimizer(OptimizerSettings):
+    """Base of all optimizers.
+
+    Every update of a parameter counts (`num_update` is the largest count), looks up the rate (the
+    scheduler's at `num_update`, or `lr`, times the parameter's multiplier) and the decay, and
+    applies the rule. Settings are described at their declarations; `param_idx2name`, `sym` and
+    `param_dict` say which names and multipliers the parameter indices have.
+
+    Subclasses write either `rule` (a formula that every backend compiles) or `create_state` and
+    `update`.
+
+    Source: MXNet 1.9.1, class `Optimizer`.
+    """
+
+    # Whether weight decay is added to the gradient before it is clipped (MXNet has two orders).
+    decay_before_clip: ClassVar[bool] = False
+    # Whether clip_gradient=0 (or negative) turns clipping off instead of clipping to zero.
+    zero_clip_is_off: ClassVar[bool] = True
+    # Largest number of parameters that the updater hands over at once; 0 means one by one.
+    aggregate_num: ClassVar[int] = 0
+    # Whether `scalars` may be called once for several parameters of equal rate, decay and count.
+    scalars_are_pure: ClassVar[bool] = True
+    # Scalars that `scalars` adds to those of the fields.
+    extra_scalars: ClassVar[tuple[str, ...]] = ()
+    # Names of parameters that keep their decay, by ending.
+    decaying: ClassVar[tuple[str, ...]] = ("_weight", "_gamma")
+
+    def configure(self, values: dict[str, Any]) -> None:
+        """Take the constructor's values: rates, counters, names and multipliers."""
+        learning_rate = values.pop("learning_rate")
+        names = values.pop("param_idx2name")
+        super().configure(values)
+        if names is not None and not isinstance(names, dict):
+            raise CallError(
+                f"param_idx2name maps indices to names in a dict, not a {type(names).__name__}"
+            )
+        self.idx2name: dict[int, str] = dict(names or {})
+        self.param_dict = self.param_dict or {}
+        self.rescale_grad = 1.0 if self.rescale_grad is None else self.rescale_grad
+        self.num_update = self.begin_num_update
+        self._all_counts: dict[int, dict[int, int]] = {0: {}}
+        self._index_update_count = self._all_counts[0]
+        self._take_rate(learning_rate)
+        self.set_lr_mult({})
+        self.set_wd_mult({})
+
+    def _take_rate(self, learning_rate: float | None) -> None:
+        scheduler = self.lr_scheduler
+        self.lr: float | None = learning_rate
+        if scheduler is None:
+            self.lr = DEFAULT_LEARNING_RATE if learning_rate is None else learning_rate
+        elif learning_rate is not None and scheduler.base_lr != learning_rate:
+            warnings.warn(
+                f"{type(self).__name__}: learning_rate {learning_rate} replaces the base_lr "
+                f"{scheduler.base_lr} of {type(scheduler).__name__}; give one of them",
+                UserWarning,
+                stacklevel=5,
+            )
+            scheduler.base_lr = learning_rate
+
+    # -- learning rate -----------------------------------------------------------------------
+
+    # Read-only here though a setting of the constructor: what it reads may be the scheduler's.
+    @property
+    def learning_rate(self) -> float:  # type: ignore[override]
+        """The global rate: the scheduler's at the current `num_update`, or `lr`."""
+        return self._global_lr()
+
+    def _global_lr(self) -> float:
+        if self.lr_scheduler is not None:
+            return float(self.lr_scheduler(self.num_update))
+        if self.lr is None:
+            raise MXNetError("the optimizer has neither a rate nor a scheduler")
+        return self.lr
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Set the rate; with a scheduler this raises UserWarning, as in MXNet."""
+        if self.lr_scheduler is not None:
+            raise UserWarning(
+                "the rate comes from the lr_scheduler; change its base_lr, or remove it, instead"
+            )
+        self.lr = lr
+
+    def set_lr_scale(self, args_lrscale: Any) -> None:
+        """Refuse; MXNet replaced this method by `set_lr_mult`."""
+        raise DeprecationWarning("set_lr_scale is gone; use set_lr_mult")
+
+    # -- multipliers -------------------------------------------------------------------------
+
+    def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
+        """Set rate multipliers by name or index, over those of the symbol's attributes."""
+        self.lr_mult: dict[Any, float] = self._symbol_multipliers("__lr_mult__")
+        self.lr_mult.update(args_lr_mult)
+
+    def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
+        """Set decay multipliers by name or index.
+
+        Names without a decaying ending (`_weight`, `_gamma`) start at 0, then come the symbol's
+        attributes, then `args_wd_mult`.
+        """
+        self.wd_mult: dict[Any, float] = {
+            name: 0.0 for name in self.idx2name.values() if not name.endswith(self.decaying)
+        }
+        self.wd_mult.update(self._symbol_multipliers("__wd_mult__"))
+        self.wd_mult.update(args_wd_mult)
+
+    def _symbol_multipliers(self, key: str) -> dict[Any, float]:
+        symbol: Symbol | None = self.sym
+        if symbol is None:
+            return {}
+        attributes = symbol.attr_dict()
+        return {
+            name: float(attributes[name][key])
+            for name in symbol.list_arguments()
+            if key in attributes.get(name, {})
+        }
+
+    def _multiplier(self, index: int, attribute: str, table: Mapping[Any, float]) -> float:
+        if self.param_dict and index in self.param_dict:
+            return float(getattr(self.param_dict[index], attribute))
+        if index in table:
+            return table[index]
+        return table.get(self.idx2name[index], 1.0) if index in self.idx2name else 1.0
+
+    def multipliers(self, index: int) -> tuple[float, float]:
+        """Return the rate and decay multipliers of a parameter."""
+        return (
+            self._multiplier(index, "lr_mult", self.lr_mult),
+            self._multiplier(index, "wd_mult", self.wd_mult),
+        )
+
+    # -- hooks that MXNet code calls ---------------------------------------------------------
+
+    def _set_current_context(self, device_id: int) -> None:
+        self._index_update_count = self._all_counts.setdefault(device_id, {})
+
+    def _update_count(self, index: int | Sequence[int]) -> None:
+        counts = self._index_update_count
+        for one in index if isinstance(index, (list, tuple)) else (index,):
+            counts[one] = counts.get(one, self.begin_num_update) + 1
+            self.num_update = max(self.num_update, counts[one])
+
+    def _get_lrs(self, indices: Sequence[int]) -> list[float]:
+        rate = self._global_lr()
+        return [rate * self._multiplier(index, "lr_mult", self.lr_mult) for index in indices]
+
+    def _get_lr(self, index: int) -> float:
+        return self._get_lrs([index])[0]
+
+    def _get_wds(self, indices: Sequence[int]) -> list[float]:
+        return [self.wd * self._multiplier(index, "wd_mult", self.wd_mult) for index in indices]
+
+    def _get_wd(self, index: int) -> float:
+        return self._get_wds([index])[0]
+
+    # -- the rule ----------------------------------------------------------------------------
+
+    def rule(self, xp: Any) -> Callable[..., Any]:
+        """Return the element-wise formula of this optimizer.
+
+        The formula takes ``weight`` and ``grad`` (rescaled and clipped; with `decay_before_clip`
+        the decay is in it), then states and scalars by name, and returns the new weight followed
+        by the new states. Names that are settings, ``lr``, ``wd`` or among `extra_scalars` are
+        scalars; all others are states, which start at zero. ``xp`` has NumPy's element-wise
+        functions. Numbers that `scalars` replaces are seen replaced.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has neither a rule nor an update method of its own"
+        )
+
+    def scalars(self, lr: float, wd: float, t: int) -> dict[str, float]:
+        """Return scalars that depend on the count `t`: replacements for ``lr``, or extra ones.
+
+        Called once per parameter and update, in index order, in double precision.
+        """
+        return {}
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether this optimizer is stated as a formula (and keeps the built-in `update`)."""
+        cls = type(self)
+        return cls.rule is not Optimizer.rule and cls.update is Optimizer.update
+
+    def create_state(self, index: int, weight: Any) -> Any:
+        """Return new states for a weight: None, an array, or nested tuples and lists of them."""
+        if not self.has_rule:
+            return None
+        from mxtrain.optimizer.rule import new_states
+
+        return new_states(self, weight)
+
+    def update(self, index: int, weight: Any, grad: Any, state: Any) -> None:
+        """Change `weight` and `state` in place by one update with `grad`.
+
+        Raises CallError unless weight and gradient are arrays, and MXNetError when their shapes
+        differ.
+        """
+        if type(self).rule is Optimizer.rule:
+            raise NotImplementedError(f"{type(self).__name__} does not define update")
+        from mxtrain.optimizer.rule import update_loose
+
+        update_loose(self, index, weight, grad, state)
+
+    # -- mixed precision ---------------------------------------------------------------------
+
+    def create_state_multi_precision(self, index: int, weight: Any) -> Any:
+        """Return states, with a float32 master for a float16 weight under `multi_precision`."""
+        if _is_half(weight):
+            if self.multi_precision:
+                master = weight.astype("float32")
+                return self.pack_master(self.create_state(index, master), master)
+            warnings.warn(
+                "a float16 weight loses small updates; multi_precision=True keeps a float32 master",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self.create_state(index, weight)
+
+    # Whether the pair under mixed precision is (state, master); the others have (master, state).
+    master_last: ClassVar[bool] = False
+
+    def pack_master(self, state: Any, master: Any) -> tuple[Any, Any]:
+        """Return the pair that is stored for a half-precision weight."""
+        return (state, master) if self.master_last else (master, state)
+
+    def unpack_master(self, pair: Any) -> tuple[Any, Any]:
+        """Return (state, master) from a stored pair."""
+        return (pair[0], pair[1]) if self.master_last else (pair[1], pair[0])
+
+    def update_multi_precision(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """Update through the float32 master where there is one; lists are handled one by one."""
+        if isinstance(index, (list, tuple)):
+            for item in zip(index, weight, grad, state, strict=True):
+                self.update_multi_precision(*item)
+        elif self.multi_precision and _is_half(weight):
+            inner, master = self.unpack_master(state)
+            self.update(index, master, grad.astype("float32"), inner)
+            weight[...] = master
+        else:
+            self.update(index, weight, grad, state)
+
+
+def _is_half(weight: Any) -> bool:
+    return str(getattr(weight, "dtype", "")) == "float16"
+
+
+registry: Registry[Optimizer] = Registry("optimizer")
+
+
+def register(cls: Any = None, *, aliases: tuple[str, ...] = ()) -> Any:
+    """Enter an optimizer class under its lower-cased name, as ``@register`` or ``@register(...)``.
+
+    >>> @register
+    ... class Plain(Optimizer):
+    ...     def rule(self, xp):
+    ...         return lambda weight, grad, lr: weight - lr * grad
+    >>> create("plain", learning_rate=0.5).learning_rate
+    0.5
+    """
+
+    def enter(cls: Any) -> Any:
+        registry.register(cls)
+        registry.alias(*aliases)(cls)
+        return cls
+
+    return enter if cls is None else enter(cls)
+
+
+def create(name: str, /, **kwargs: Any) -> Optimizer:
+    """Make an optimizer by its registered name (ValueError for an unknown one)."""
+    return registry.create(name, **kwargs)
+
+
+Optimizer.register = staticmethod(register)  # type: ignore[attr-defined]
+Optimizer.create_optimizer = staticmethod(create)  # type: ignore[attr-defined]
