@@ -1,0 +1,230 @@
+"""A config checked as a whole: every problem found, or a `RunSpec`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mxtrain.config import override, plugins
+from mxtrain.config.component import read_component
+from mxtrain.config.data import read_data
+from mxtrain.config.document import Node, read
+from mxtrain.config.fit import check_early_stopping, read_fit
+from mxtrain.config.problem import Mark, Problems
+from mxtrain.config.section import (
+    BAD,
+    Context,
+    read_section,
+    read_value,
+    settings_by_name,
+)
+from mxtrain.config.spec import Component, DataSpec, FitSpec, RunSpec
+from mxtrain.errors import PluginError
+
+S = TypeVar("S")
+
+# Settings of a class that the tool gives itself, and where a user sets what they stand for.
+OPTIMIZER_MANAGED = {
+    "lr_scheduler": "it belongs at the top level, beside optimizer",
+    "begin_num_update": "set by the run; leave it out",
+    "param_idx2name": "set by the run; leave it out",
+    "param_dict": "set by the run; leave it out",
+    "sym": "set by the run; leave it out",
+    "clip_global_norm": "it belongs under fit",
+}
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
+    """Read and check the config file `path`; every mistake in it is found at once.
+
+    Parameters
+    ----------
+    path : the YAML file; relative paths in it are relative to its folder.
+    overrides : ``path=value`` texts that replace values of the file, as ``--set`` gives them.
+
+    Raises
+    ------
+    ConfigErrors : the file cannot be read, or something in it is wrong.
+    """
+    problems = Problems()
+    shown = str(path)
+    root = read(Path(path), shown, problems)
+    if root is None:
+        problems.raise_if_any()
+        raise AssertionError("a file that could not be read gave no problem")
+    if root.value is None and not overrides:
+        text = "the file is empty; 'mxtrain new' writes a config to start from"
+        problems.add(Mark(shown), "", text)
+    elif not (root.is_mapping or root.value is None):
+        text = f"expected keys such as data, symbol and optimizer, received {root.shown()}"
+        problems.add(root.mark, "", text)
+    problems.raise_if_any()
+    root = override.apply(root, overrides, problems)
+    if not root.is_mapping:
+        problems.raise_if_any()
+    return check(root, Context(problems, Path(path).resolve().parent))
+
+
+def check(root: Node, context: Context) -> RunSpec:
+    """Return the spec that the tree `root` says; ConfigErrors when anything is wrong."""
+    _load_plugins(root, context)
+    parts: dict[str, Any] = {}
+    spec = read_section(RunSpec, root, "", context, _readers(context, parts), _elsewhere())
+    _check_backend(root, context)
+    if spec is not BAD and parts.get("lr_scheduler") is not BAD:
+        spec = _with_base_rate(spec, root, context)
+    metrics = _check_network(root, context, parts)
+    fit = parts.get("fit", FitSpec())
+    if fit is not BAD:
+        fit = fit if fit.metrics or _gives_metrics(root) else replace(fit, metrics=metrics)
+        data = parts.get("data", BAD)
+        if "fit" in root.value and data is not BAD:
+            check_early_stopping(fit, root.value["fit"], context, data.eval is not None)
+    context.problems.raise_if_any()
+    checked: RunSpec = replace(spec, fit=fit)
+    return checked
+
+
+def _readers(context: Context, parts: dict[str, Any]) -> Mapping[str, Any]:
+    """Return the reader of every section; each leaves its result in `parts`."""
+
+    def kept(name: str, reader: Any) -> Any:
+        def read_part(node: Node, path: str) -> Any:
+            parts[name] = reader(node, path, context)
+            return parts[name]
+
+        return read_part
+
+    readers = {
+        "data": read_data,
+        "symbol": _read_symbol,
+        "fit": read_fit,
+        "optimizer": _read_optimizer,
+        "initializer": _read_initializer,
+        "lr_scheduler": _read_lr_scheduler,
+    }
+    return {name: kept(name, reader) for name, reader in readers.items()}
+
+
+def _read_symbol(node: Node, path: str, context: Context) -> Any:
+    from mxtrain.config.network import read_symbol
+
+    return read_symbol(node, path, context)
+
+
+def _read_optimizer(node: Node, path: str, context: Context) -> Any:
+    from mxtrain.optimizer import registry
+
+    return read_component(node, path, context, registry, OPTIMIZER_MANAGED)
+
+
+def _read_initializer(node: Node, path: str, context: Context) -> Any:
+    from mxtrain.initializer import registry
+
+    return read_component(node, path, context, registry, {})
+
+
+def _read_lr_scheduler(node: Node, path: str, context: Context) -> Any:
+    from mxtrain.lr_scheduler import registry
+
+    return None if node.value is None else read_component(node, path, context, registry, {})
+
+
+def _check_network(root: Node, context: Context, parts: dict[str, Any]) -> tuple[Component, ...]:
+    symbol, data = parts.get("symbol", BAD), parts.get("data", BAD)
+    if symbol is BAD:
+        return ()
+    from mxtrain.config.network import check_network
+
+    known: DataSpec | None = None if data is BAD else data
+    data_node = root.value.get("data", root)
+    return check_network(symbol, root.value["symbol"], known, data_node, context)
+
+
+def _gives_metrics(root: Node) -> bool:
+    fit = root.value.get("fit")
+    return fit is not None and fit.is_mapping and "metrics" in fit.value
+
+
+def _load_plugins(root: Node, context: Context) -> None:
+    """Load the plugins before anything else: they register the names used below."""
+    node = root.value.get("plugins")
+    if node is None:
+        return
+    entries = read_value(settings_by_name(RunSpec)["plugins"].annotation, node, "", _quiet(context))
+    for number, entry in enumerate(() if entries is BAD else entries):
+        try:
+            plugins.load(entry, context.folder)
+        except PluginError as error:
+            text = f"plugin '{entry}': {error}"
+            context.problems.add(node.value[number].mark, f"plugins[{number}]", text)
+
+
+def _quiet(context: Context) -> Context:
+    """Return a context whose problems go nowhere: they are noted when the section is read."""
+    return replace(context, problems=Problems())
+
+
+def _check_backend(root: Node, context: Context) -> None:
+    node = root.value.get("backend")
+    if node is not None and node.value in ("numba", "cupy"):
+        text = f"backend {node.value} is not there yet in this version; use numpy"
+        context.problems.add(node.mark, "backend", text)
+
+
+def _elsewhere() -> dict[str, str]:
+    """Return where keys belong that are often written at the top level."""
+    places = dict.fromkeys(("learning_rate", "lr", "momentum", "wd"), "optimizer")
+    for section, cls in (("data", DataSpec), ("fit", FitSpec)):
+        places |= dict.fromkeys(settings_by_name(cls), section)
+    return places
+
+
+def _with_base_rate(spec: RunSpec, root: Node, context: Context) -> RunSpec:
+    """Give optimizer and scheduler one base rate; two different ones are an error."""
+    if spec.lr_scheduler is None:
+        return spec
+    from mxtrain.optimizer import registry
+
+    given = spec.lr_scheduler.settings.get("base_lr")
+    settings = settings_by_name(registry.get(spec.optimizer.name))
+    rate = spec.optimizer.settings.get("learning_rate")
+    if "base_lr" not in _scheduler_settings(spec):
+        return spec
+    if given is not None and rate is not None and given != rate:
+        node = root.value["lr_scheduler"].value["base_lr"]
+        text = f"{given} contradicts optimizer.learning_rate={rate}; leave base_lr out"
+        context.problems.add(node.mark, "lr_scheduler.base_lr", text)
+        return spec
+    if rate is None and "learning_rate" in settings:
+        rate = settings["learning_rate"].default if given is None else given
+        rate = 0.01 if rate is None else rate
+    optimizer = spec.optimizer.settings | {"learning_rate": rate}
+    scheduler = spec.lr_scheduler.settings | {"base_lr": rate}
+    spec = replace(
+        spec,
+        optimizer=replace(spec.optimizer, settings=optimizer),
+        lr_scheduler=replace(spec.lr_scheduler, settings=scheduler),
+    )
+    _try_scheduler(spec, root, context)
+    return spec
+
+
+def _scheduler_settings(spec: RunSpec) -> Mapping[str, Any]:
+    from mxtrain.lr_scheduler import registry
+
+    return settings_by_name(registry.get(spec.lr_scheduler.name)) if spec.lr_scheduler else {}
+
+
+def _try_scheduler(spec: RunSpec, root: Node, context: Context) -> None:
+    """Note what only the scheduler's own constructor can tell, such as steps that do not rise."""
+    from mxtrain.lr_scheduler import registry
+
+    if spec.lr_scheduler is None:
+        return
+    try:
+        registry.create(spec.lr_scheduler.name, **spec.lr_scheduler.settings)
+    except (ValueError, TypeError, AssertionError) as error:
+        context.problems.add(root.value["lr_scheduler"].mark, "lr_scheduler", str(error))

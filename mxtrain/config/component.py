@@ -1,0 +1,134 @@
+"""Reads a component: a registered class by name, with settings of that class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mxtrain.config import plugins
+from mxtrain.config.document import Node
+from mxtrain.config.section import (
+    BAD,
+    Context,
+    joined,
+    missing_text,
+    read_values,
+    report_unknown,
+    settings_by_name,
+)
+from mxtrain.config.spec import Component
+from mxtrain.errors import closest
+from mxtrain.registry import Registry
+
+_ARTICLE = {"initializer": "an", "optimizer": "an", "operator": "an"}
+
+
+def read_component(
+    node: Node,
+    path: str,
+    context: Context,
+    registry: Registry[Any],
+    managed: Mapping[str, str],
+    spellings: Mapping[str, str] | None = None,
+) -> Any:
+    """Return the `Component` that `node` names, or `BAD`.
+
+    `managed` are settings of the class that the tool itself gives, with where to set them instead;
+    `spellings` are further names that are understood, with the registered name of each.
+    """
+    kind = registry.kind.replace("_", " ")
+    if isinstance(node.value, str):
+        named, where = node, path
+    elif node.is_mapping and "name" in node.value:
+        named, where = node.value["name"], joined(path, "name")
+    elif node.is_mapping:
+        near = closest("name", [key for key in node.value if len(key) > 2])
+        hint = f" (did you mean 'name' by '{near}'?)" if near else ""
+        text = f"'name' is missing: which {kind}?{hint}"
+        return context.bad(node, path, text)
+    else:
+        article = _ARTICLE.get(registry.kind, "a")
+        text = f"expected the name of {article} {kind}, or a mapping with 'name' and settings"
+        return context.bad(node, path, f"{text}, received {node.shown()}")
+    if not isinstance(named.value, str):
+        text = f"expected the name of an entry (see the {kind} list), received {named.shown()}"
+        return context.bad(named, where, text)
+    cls = lookup(named, where, context, registry, spellings or {})
+    if cls is BAD:
+        return BAD
+    settings = {}
+    if node.is_mapping:
+        settings = read_settings(cls, node, path, context, named.value, ("name",), managed)
+    else:
+        report_missing(cls, node, path, context, named.value)
+    return BAD if settings is BAD else Component(canonical(registry, cls), settings)
+
+
+def lookup(
+    node: Node, path: str, context: Context, registry: Registry[Any], spellings: Mapping[str, str]
+) -> Any:
+    """Return the class whose name `node` is, or `BAD` after noting that there is none."""
+    name = spellings.get(node.value.lower(), node.value)
+    if name not in registry:
+        plugins.load_installed(context.problems, node.mark)
+    if name in registry:
+        return registry.get(name)
+    known = sorted({*registry.names(), *spellings})
+    near = closest(name, {*registry.spellings(), *spellings})
+    hint = f"did you mean '{near}'?" if near else f"known: {', '.join(known)}"
+    kind = registry.kind.replace("_", " ")
+    return context.bad(node, path, f"unknown {kind} {node.shown()} ({hint})")
+
+
+def canonical(registry: Registry[Any], cls: type[Any]) -> str:
+    """Return the name of `cls` as configs write it: a scheduler's without ``scheduler``."""
+    name = registry.name_of(cls)
+    short = name.removesuffix("scheduler")
+    return short if short in registry else name
+
+
+def read_settings(
+    cls: type[Any],
+    node: Node,
+    path: str,
+    context: Context,
+    shown: str,
+    reserved: tuple[str, ...],
+    managed: Mapping[str, str],
+) -> Any:
+    """Return the settings of `cls` given in `node`, or `BAD`.
+
+    `reserved` are keys of `node` that are not settings of the class.
+    """
+    before = len(context.problems)
+    known = {key: s for key, s in settings_by_name(cls).items() if key not in reserved}
+    given = Node(
+        {key: child for key, child in node.value.items() if key not in reserved},
+        node.mark,
+        keys=node.keys,
+    )
+    elsewhere = {key: place for key, place in managed.items() if key in given.value}
+    for key, place in elsewhere.items():
+        context.problems.add(node.keys[key], joined(path, key), place)
+        del given.value[key]
+    known = {key: setting for key, setting in known.items() if key not in managed}
+    values = read_values(known, given, path, context, {})
+    guessed = report_unknown(given, path, context, known, f"unknown setting of {shown}")
+    report_missing(cls, node, path, context, shown, guessed)
+    return values if len(context.problems) == before else BAD
+
+
+def report_missing(
+    cls: type[Any],
+    node: Node,
+    path: str,
+    context: Context,
+    shown: str,
+    guessed: set[str] | None = None,
+) -> None:
+    """Note every required setting of `cls` that the mapping (or bare name) `node` leaves out."""
+    given = node.value if node.is_mapping else {}
+    for name, setting in settings_by_name(cls).items():
+        if setting.required and name not in given and name not in (guessed or ()):
+            text = f"missing: {shown} needs it ({missing_text(setting)})"
+            context.problems.add(node.mark, joined(path, name), text)

@@ -1,0 +1,208 @@
+"""Reads ``symbol`` in its three forms and checks the network as a whole."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from mxtrain.config import graph, plugins
+from mxtrain.config.data import feature_columns
+from mxtrain.config.document import Node
+from mxtrain.config.nodes import DATA, VARIABLE, read_nodes
+from mxtrain.config.paths import existing_file
+from mxtrain.config.section import (
+    BAD,
+    Context,
+    joined,
+    read_section,
+    read_value,
+    report_unknown,
+    settings_by_name,
+)
+from mxtrain.config.spec import (
+    Component,
+    DataSpec,
+    FileSymbol,
+    NodeSpec,
+    PythonSymbol,
+    SymbolSpec,
+)
+from mxtrain.errors import MXNetError, PluginError
+from mxtrain.op import registry
+from mxtrain.symbol import Symbol
+
+# Outputs that pass no gradient on: fine beside a loss, useless alone.
+_SILENT_OUTPUTS = ("BlockGrad",)
+_METRICS = {
+    "SoftmaxOutput": "accuracy",
+    "SVMOutput": "accuracy",
+    "LinearRegressionOutput": "rmse",
+    "LogisticRegressionOutput": "rmse",
+    "MAERegressionOutput": "mae",
+}
+
+
+def read_symbol(node: Node, path: str, context: Context) -> Any:
+    """Return the `SymbolSpec` of `node`, or `BAD`."""
+    if node.is_list:
+        return read_nodes(node, path, context)
+    if node.is_mapping and "file" in node.value:
+        spec = read_section(FileSymbol, node, path, context, {})
+        return _with_file(spec, "file", node, path, context)
+    if node.is_mapping and "python" in node.value:
+        return _read_python(node, path, context)
+    forms = "a list of nodes, {file: model-symbol.json} or {python: model.py}"
+    return context.bad(node, path, f"expected {forms}, received {node.shown()}")
+
+
+def _with_file(spec: Any, key: str, node: Node, path: str, context: Context) -> Any:
+    if spec is BAD:
+        return BAD
+    at = node.value[key]
+    full = existing_file(getattr(spec, key), at, joined(path, key), context)
+    return BAD if full is BAD else type(spec)(**{**vars(spec), key: full})
+
+
+def _read_python(node: Node, path: str, context: Context) -> Any:
+    """Read a Python symbol: every key that is not its own is an argument of the function."""
+    before = len(context.problems)
+    known = {k: s for k, s in settings_by_name(PythonSymbol).items() if k != "arguments"}
+    values = {}
+    for key, child in node.value.items():
+        if key in known:
+            values[key] = read_value(known[key].annotation, child, joined(path, key), context)
+    if len(context.problems) > before:
+        return BAD
+    arguments = {key: child.plain() for key, child in node.value.items() if key not in known}
+    spec = _with_file(PythonSymbol(**values, arguments=arguments), "python", node, path, context)
+    if spec is BAD:
+        return BAD
+    try:
+        module = plugins.load_file(Path(spec.python))
+        function = plugins.function_of(module, spec.function)
+    except PluginError as error:
+        return context.bad(node.value["python"], joined(path, "python"), str(error))
+    _check_arguments(function, spec, node, path, context)
+    return spec if len(context.problems) == before else BAD
+
+
+def _check_arguments(
+    function: Any, spec: PythonSymbol, node: Node, path: str, context: Context
+) -> None:
+    parameters = inspect.signature(function).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        known = ["python", "function", *parameters]
+        report_unknown(node, path, context, known, f"unknown argument of {spec.function}()")
+    for name, parameter in parameters.items():
+        needed = parameter.default is parameter.empty and parameter.kind in (
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        )
+        if needed and name not in spec.arguments:
+            text = f"missing: {spec.function}() needs this argument"
+            context.problems.add(node.mark, joined(path, name), text)
+
+
+def check_network(
+    spec: SymbolSpec, node: Node, data: DataSpec | None, data_node: Node, context: Context
+) -> tuple[Component, ...]:
+    """Build the network, note what does not fit, and return the metrics its outputs ask for.
+
+    `data` gives the shape of a batch where a header tells it; it is None when `data_node`, the data
+    section, is wrong.
+    """
+    if isinstance(spec, tuple) and not _check_ends(spec, node, context):
+        return ()
+    try:
+        symbol = graph.build(spec)
+    except (MXNetError, ValueError, TypeError, AssertionError) as error:
+        _report(error, spec, node, context, {})
+        return ()
+    if not isinstance(spec, tuple) and not _check_outputs(symbol, node, context):
+        return ()
+    shapes = _shapes(data)
+    try:
+        symbol.infer_shape_partial(**shapes)
+    except MXNetError as error:
+        _report(error, spec, node, context, shapes)
+    labels = label_names(symbol)
+    if data is not None and labels and not data.train.label_names and data.train.kind != "idx":
+        names = ", ".join(f"'{name}'" for name in labels)
+        text = f"missing: the network has the label {names}; name its column"
+        context.bad(data_node.value["train"], "data.train.label", text)
+    return _metrics(symbol)
+
+
+def label_names(symbol: Symbol) -> list[str]:
+    """Return the arguments of `symbol` that are labels: inputs of losses named ``..._label``."""
+    return [name for name in symbol.list_arguments() if name.endswith("label")]
+
+
+def _shapes(data: DataSpec | None) -> dict[str, tuple[int, ...]]:
+    """Return the shape of a batch as far as the header of the data tells it."""
+    columns = feature_columns(data) if data is not None else None
+    return {DATA: (data.batch_size, len(columns))} if data is not None and columns else {}
+
+
+def _check_ends(spec: tuple[NodeSpec, ...], node: Node, context: Context) -> bool:
+    """Note nodes that lead nowhere: read by no other, and not an output that learns."""
+    before = len(context.problems)
+    unused = graph.unused_nodes(spec)
+    learning = False
+    for number, item in enumerate(spec):
+        if item.name not in unused:
+            continue
+        place, path = node.value[number], f"symbol.{item.name}"
+        if item.op == VARIABLE:
+            context.bad(place, path, "no node reads this variable; remove it or name it as input")
+        elif not registry.get(item.op).uses_head:
+            learning = True
+        elif item.op not in _SILENT_OUTPUTS:
+            last = number == len(spec) - 1
+            text = f"the network ends with {item.op}, which is no output to learn from"
+            text = text if last else f"no node reads this {item.op}, and it is no output"
+            context.bad(place, path, f"{text}; {_outputs_hint()}")
+    if len(context.problems) == before and not learning:
+        context.bad(node, "symbol", f"no output to learn from; {_outputs_hint()}")
+    return len(context.problems) == before
+
+
+def _check_outputs(symbol: Symbol, node: Node, context: Context) -> bool:
+    """Note a network from a file or function that has no output to learn from."""
+    ends = [entry.node for entry in symbol.entries]
+    if any(not end.is_variable and not end.operator.uses_head for end in ends):
+        return True
+    names = ", ".join(f"'{end.name}' ({end.op or 'variable'})" for end in ends)
+    context.bad(node, "symbol", f"ends with {names}, no output to learn from; {_outputs_hint()}")
+    return False
+
+
+def _outputs_hint() -> str:
+    known = [name for name in (*_METRICS, "MakeLoss") if name in registry]
+    return f"end it with {', '.join(known[:-1])} or {known[-1]}" if known[1:] else "add an output"
+
+
+def _report(
+    error: BaseException,
+    spec: SymbolSpec,
+    node: Node,
+    context: Context,
+    shapes: dict[str, tuple[int, ...]],
+) -> None:
+    """Note an error of the whole network at the first node that shows it."""
+    if isinstance(spec, tuple):
+        right = 0
+        try:
+            for _, symbol in graph.steps(spec):
+                symbol.infer_shape_partial(**shapes)
+                right += 1
+        except (MXNetError, ValueError, TypeError, AssertionError) as first:
+            context.bad(node.value[right], f"symbol.{spec[right].name}", str(first))
+            return
+    context.bad(node, "symbol", str(error))
+
+
+def _metrics(symbol: Symbol) -> tuple[Component, ...]:
+    names = [_METRICS.get(entry.node.op or "") for entry in symbol.entries]
+    return tuple(Component(name) for name in dict.fromkeys(names) if name)
