@@ -21,6 +21,9 @@ KINDS = {
 """The module of each kind, which holds its ``registry``."""
 
 
+PLUGIN_GROUP = "mxtrain.plugins"
+
+
 @dataclass(frozen=True)
 class Entry:
     """A registered class under its name."""
@@ -48,7 +51,7 @@ class Entry:
 
 
 def registry_of(kind: str) -> Registry[Any]:
-    """Return the registry of `kind`, one of `KINDS`, with the installed plugins loaded."""
+    """Return the registry of `kind`, one of `KINDS`."""
     registry: Registry[Any] = import_module(KINDS[kind]).registry
     return registry
 
@@ -61,7 +64,7 @@ def entries(kind: str) -> list[Entry]:
 
 
 def find(name: str, kinds: tuple[str, ...] = tuple(KINDS)) -> list[Entry]:
-    """Return what `name` stands for in each of `kinds`; operators written exactly come first."""
+    """Return what `name` stands for in each of `kinds`."""
     load_installed_plugins()
     found = []
     for kind in kinds:
@@ -82,11 +85,15 @@ def nearest(name: str, kinds: tuple[str, ...] = tuple(KINDS)) -> list[tuple[str,
 
 def load_installed_plugins() -> None:
     """Register what installed packages offer; ConfigErrors names those that fail."""
-    from mxtrain.config.plugins import GROUP, load_installed
+    from importlib.metadata import entry_points
+
+    if not entry_points(group=PLUGIN_GROUP):
+        return  # the config room, which loads them, need not be imported
+    from mxtrain.config.plugins import load_installed
     from mxtrain.config.problem import Mark, Problems
 
     problems = Problems()
-    load_installed(problems, Mark(f"entry points '{GROUP}'"))
+    load_installed(problems, Mark(f"entry points '{PLUGIN_GROUP}'"))
     problems.raise_if_any()
 
 

@@ -12,6 +12,8 @@ _OTHER_ROLE = re.compile(r":[\w:]+:`~?([^`<]*?)(?:\s*<[^`>]*>)?`")
 _LITERAL = re.compile(r"``([^`]*)``|`([^`]*)`")
 _UNDERLINE = re.compile(r"^([-=~])\1{2,}$")
 
+LONGEST_FORMULA = 76
+
 
 @dataclass(frozen=True)
 class Block:
@@ -84,7 +86,11 @@ def _split_at_empty(lines: list[str]) -> list[str]:
 
 
 def _formula(latex: str, unicode: bool) -> str:
-    return unicode_math(latex.replace("\n", " ")) if unicode else latex
+    if not unicode:
+        return latex
+    text = unicode_math(latex.replace("\n", " "))
+    # the parts of a formula stand side by side in LaTeX, which a terminal has no room for
+    return text if len(text) <= LONGEST_FORMULA else text.replace("   ", "\n")
 
 
 def plain(text: str, unicode: bool = True) -> str:

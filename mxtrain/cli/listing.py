@@ -12,6 +12,7 @@ from mxtrain.cli.options import shared
 
 if TYPE_CHECKING:
     from mxtrain.cli.catalog import Entry
+    from mxtrain.console.tables import Sheet
 
 
 def list_command(kind: str, plural: str) -> click.Command:
@@ -49,29 +50,46 @@ def described(entry: Entry) -> dict[str, Any]:
 
 
 def _show(found: list[Entry]) -> None:
-    from mxtrain.cli.docstring import plain
     from mxtrain.console.glyphs import write
-    from mxtrain.console.tables import Sheet, paragraph, show
+    from mxtrain.console.tables import paragraph, show
 
     settings = {entry.name: _settings(entry) for entry in found}
-    shared_by_all = _common(list(settings.values()))
+    common = _common(list(settings.values()))
+    own = {name: [text for text in texts if text not in common] for name, texts in settings.items()}
+    show(_for_terminal(found, own) if sys.stdout.isatty() else _for_pipe(found, own), sys.stdout)
+    if common:
+        write(sys.stdout, "")
+        paragraph(f"all of them: {' '.join(common)}", sys.stdout)
+
+
+def _for_terminal(found: list[Entry], settings: dict[str, list[str]]) -> Sheet:
+    """Two columns: 80 characters have no room for more."""
+    from mxtrain.cli.docstring import plain
+    from mxtrain.console.tables import Sheet
+
+    rows = []
+    for entry in found:
+        also = f"also {', '.join(entry.aliases)}" if entry.aliases else ""
+        lines = [plain(entry.meaning), also, " ".join(settings[entry.name])]
+        rows.append((entry.name, "\n".join(line for line in lines if line)))
+    return Sheet(("name", "meaning, settings"), rows, wide=(1,))
+
+
+def _for_pipe(found: list[Entry], settings: dict[str, list[str]]) -> Sheet:
+    """A line for each, with its other names and its settings in columns of their own."""
+    from mxtrain.cli.docstring import plain
+    from mxtrain.console.tables import Sheet
+
     rows = [
         (
             entry.name,
-            ", ".join(entry.aliases),
+            ",".join(entry.aliases) or "-",
             plain(entry.meaning),
-            " ".join(text for text in settings[entry.name] if text not in shared_by_all),
+            " ".join(settings[entry.name]) or "-",
         )
         for entry in found
     ]
-    headers: tuple[str, ...] = ("name", "also", "meaning", "settings")
-    used = [i for i, header in enumerate(headers) if i == 0 or any(row[i] for row in rows)]
-    cells = [tuple(row[index] for index in used) for row in rows]
-    wide = tuple(position for position, index in enumerate(used) if index > 0)
-    show(Sheet(tuple(headers[index] for index in used), cells, wide=wide), sys.stdout)
-    if shared_by_all:
-        write(sys.stdout, "")
-        paragraph(f"all of them: {' '.join(shared_by_all)}", sys.stdout)
+    return Sheet(("name", "also", "meaning", "settings"), rows)
 
 
 def _settings(entry: Entry) -> list[str]:
@@ -88,5 +106,5 @@ def _settings(entry: Entry) -> list[str]:
 def _common(settings: list[list[str]]) -> list[str]:
     """What more than nine of ten take, with the same default, and so is said once."""
     counts = Counter(text for texts in settings for text in texts)
-    enough = max(len(settings) * 0.9, 4)
+    enough = max(len(settings) * 0.9, 3)
     return [text for text, number in counts.items() if number >= enough]

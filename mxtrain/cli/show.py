@@ -33,8 +33,8 @@ def command(name: str, kind: str | None, as_json: bool) -> None:
     if not found:
         near = nearest(name, kinds)
         meant = ", ".join(f"'{spelling}' ({of_kind})" for of_kind, spelling in near)
-        lists = "mxtrain list-" + ("..." if kind is None else f"{kind}s")
-        hint = f"Did you mean {meant}?" if near else f"What there is: {lists}"
+        lists = [f"mxtrain list-{each}s" for each in kinds]
+        hint = f"Did you mean {meant}?" if near else f"What there is: {', '.join(lists)}"
         raise UserError(f"Nothing is called '{name}'. {hint}")
     if as_json:
         from mxtrain.cli.listing import described

@@ -59,16 +59,20 @@ class Layout:
             else:
                 spans.append((column.group, width))
         gap = " " * self.gap
-        return [
-            ((f" {group} ".center(width, glyphs.rule) if group else " " * width) + gap, "dim")
-            for group, width in spans
-        ]
+        return [(_label(group, width, glyphs.rule) + gap, "dim") for group, width in spans]
 
     def row(self, cells: Mapping[tuple[str, str], str], style: str) -> Pieces:
         """Return a line of right-aligned cells."""
         texts = [cells.get((column.group, column.name), "") for column in self.columns]
         aligned = (text.rjust(width) for text, width in zip(texts, self.widths, strict=True))
         return [((" " * self.gap).join(aligned), style)]
+
+
+def _label(group: str, width: int, rule: str) -> str:
+    """The name of a group centred on a line over its columns."""
+    if not group:
+        return " " * width
+    return f" {group} ".center(width, rule) if len(group) + 2 <= width else group.center(width)
 
 
 def columns_for(info: RunInfo) -> tuple[Column, ...]:

@@ -25,7 +25,7 @@ _SHORT_NAMES = {
 
 
 def metric(value: float | None) -> str:
-    """Return a metric in at most six characters, never fewer than two significant digits.
+    """Return a metric in six characters or fewer: four decimals, fewer of a large value.
 
     >>> [metric(v) for v in (0.97224, 12.3456, -0.5, 0.00012, 123456789.0)]
     ['0.9722', '12.346', '-0.500', '1.2e-4', '1.2e8']

@@ -36,6 +36,7 @@ _GREEK = _pairs(_GREEK_LETTERS)
 _SPACES = {",": " ", ";": " ", ":": " ", " ": " ", "!": "", "quad": "   ", "qquad": "   "}
 _SYMBOLS = _pairs(_RELATIONS) | _SPACES | {"\\": "\n"}
 _SIZES = {"left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr"}
+_FRACTIONS = {"frac", "dfrac", "tfrac"}
 _LAYOUT = {"displaystyle", "textstyle", "limits", "nolimits"}
 _ACCENTS = {"hat": "\u0302", "bar": "\u0304", "overline": "\u0304", "tilde": "\u0303"}
 _ACCENTS |= {"dot": "\u0307", "vec": "\u20d7", "widehat": "\u0302", "widetilde": "\u0303"}
@@ -100,9 +101,8 @@ class _Parser:
     def _command(self, name: str) -> str:
         if name in _GREEK:
             return _GREEK[name]
-        if name in ("frac", "dfrac", "tfrac"):
-            above, below = self._argument(), self._argument()
-            return f"{_grouped(above, keep=' ·')}/{_grouped(below)}"
+        if name in _FRACTIONS:
+            return self._fraction()
         if name == "sqrt":
             return f"√{_grouped(self._argument())}"
         if name in _ACCENTS:
@@ -116,7 +116,28 @@ class _Parser:
             if name in _SIZES and self._tokens[self._at : self._at + 1] == ["."]:
                 self._at += 1  # "\left." stands for no bracket at all
             return ""
-        return _SYMBOLS.get(name, name)
+        if name in _SYMBOLS:
+            return _SYMBOLS[name]
+        return self._function(name)
+
+    def _fraction(self) -> str:
+        above, below = self._argument(), self._argument()
+        text = f"{_grouped(above, keep=' ·')}/{_grouped(below)}"
+        follower = self._tokens[self._at : self._at + 1]
+        # a factor behind a fraction must not look like a part of its denominator
+        return text + (
+            " " if follower and (follower[0].isalnum() or follower[0][0] in "(\\") else ""
+        )
+
+    def _function(self, name: str) -> str:
+        """A function such as cos; a fraction it is applied to without brackets gets them."""
+        after = self._at
+        while after < len(self._tokens) and self._tokens[after].isspace():
+            after += 1
+        if after < len(self._tokens) and self._tokens[after][1:] in _FRACTIONS:
+            self._at = after + 1
+            return f"{name}({self._fraction().strip()}) "
+        return name
 
     def _script(self, mark: str) -> str:
         content = self._argument()

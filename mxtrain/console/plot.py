@@ -74,6 +74,8 @@ def _stars(values: Sequence[float], columns: int, rows: int) -> list[str]:
 
 def _dots(values: Sequence[float], columns: int, rows: int) -> list[tuple[int, int]]:
     """The dots of the curve, (0, 0) at the top left; a column shows all its values cover."""
+    scale = max(abs(value) for value in values if math.isfinite(value)) or 1.0
+    values = [value / scale for value in values]  # so that the span of huge values is finite
     finite = [value for value in values if math.isfinite(value)]
     low, span = min(finite), max(finite) - min(finite)
     dots = []

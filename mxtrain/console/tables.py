@@ -10,6 +10,7 @@ from mxtrain.console.glyphs import glyphs_for, write
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
+    from rich.text import Text
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Sheet:
     Parameters
     ----------
     headers : the names of the columns.
-    rows : one tuple of cells per row, as long as `headers`.
+    rows : one tuple of cells per row, as long as `headers`. A terminal shows the further lines of
+        a cell dimmed.
     right : the numbers of the columns that are aligned to the right.
     wide : the numbers of the columns of prose, which a terminal wraps; others are kept whole.
     title : a line above the table.
@@ -51,7 +53,6 @@ def show(sheet: Sheet, stream: TextIO) -> None:
 def rich_table(sheet: Sheet) -> RichTable:
     """Return `sheet` as a rich table without a frame."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(title=sheet.title or None, title_justify="left", box=None, pad_edge=False)
     table.title_style = "bold"
@@ -64,8 +65,15 @@ def rich_table(sheet: Sheet) -> RichTable:
             overflow="fold",
         )
     for row in sheet.rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(_cell, row))
     return table
+
+
+def _cell(text: str) -> Text:
+    from rich.text import Text
+
+    first, _, further = text.partition("\n")
+    return Text.assemble(first, "\n" if further else "", (further, "dim"))
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
