@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -117,3 +117,36 @@ class Reporter(Protocol):
 
     def finish(self, result: RunResult) -> None:
         """Show how the run ended and where everything was written."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A network bound for one batch. `memory` names each kind of buffer with its bytes."""
+
+    network: str
+    batch_size: int
+    layers: tuple[LayerRow, ...]
+    parameters: tuple[ParameterRow, ...]
+    num_parameters: int
+    memory: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The learning rate of every update of a run, before any per-parameter multiplier."""
+
+    rates: tuple[float, ...]
+    batches_per_epoch: int
+    optimizer: str
+    lr_scheduler: str
+    begin_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class InitialWeight:
+    """A parameter (`kind` is ``arg``) or auxiliary state (``aux``) before the first update."""
+
+    kind: str
+    name: str
+    values: Any
+    initializer: str
