@@ -33,7 +33,22 @@ def as_bool(x: Array, out: Array) -> None:
     np.not_equal(x, 0, out)
 
 
-_KERNELS: dict[str, Callable[..., Any]] = {"where": select, "erf": erf}
+def greater_of(a: Array, b: Array, out: Array) -> None:
+    """Write the greater of two elements (NumPy wants the target of ``maximum`` by name)."""
+    np.maximum(a, b, out=out)
+
+
+def lesser_of(a: Array, b: Array, out: Array) -> None:
+    """Write the lesser of two elements."""
+    np.minimum(a, b, out=out)
+
+
+_KERNELS: dict[str, Callable[..., Any]] = {
+    "where": select,
+    "erf": erf,
+    "maximum": greater_of,
+    "minimum": lesser_of,
+}
 _NOT_IN_PLACE = frozenset({"where", "erf"})
 
 

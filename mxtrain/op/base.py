@@ -35,14 +35,17 @@ class Operator(Declared):
     no_gradient: ClassVar[tuple[str, ...]] = ()
     # Whether any number of inputs is taken (`arg0`, `arg1`, ...), counted by `num_args`.
     variadic: ClassVar[bool] = False
-    # Whether backward needs the gradient of the outputs; losses start the gradient themselves.
-    uses_head: ClassVar[bool] = True
     # Whether `mxtrain fit` may report a loss for this operator; see `loss`.
     is_loss: ClassVar[bool] = False
     # Initializer texts for automatically created inputs, by input name.
     default_init: ClassVar[Mapping[str, str]] = {}
     # The registered spelling, set by `register`.
     op_name: ClassVar[str] = ""
+
+    @property
+    def uses_head(self) -> bool:
+        """Whether backward reads the gradient of the outputs; losses start it themselves."""
+        return True
 
     def arguments(self) -> tuple[str, ...]:
         """Return the names of the inputs, which may depend on the attributes."""
@@ -112,7 +115,7 @@ registry: Registry[Operator] = Registry("operator", unknown=MXNetError, exact=Tr
 
 
 def register(name: str = "", aliases: tuple[str, ...] = ()) -> Callable[[C], C]:
-    """Return a decorator that enters an operator class under `name` (the class's own by default)."""
+    """Return a decorator that enters an operator class under `name` (its own by default)."""
 
     def enter(cls: C) -> C:
         cls.op_name = name or cls.__name__

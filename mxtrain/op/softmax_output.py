@@ -8,6 +8,7 @@ from annotated_types import Ge, Le
 
 from mxtrain.op.base import Operator, register
 from mxtrain.op.shape import Mismatch, Shape, Shapes, is_complete, show, size
+from mxtrain.op.softmax import softmax_lines
 
 if TYPE_CHECKING:
     from mxtrain.op.call import Array, Call
@@ -16,27 +17,14 @@ if TYPE_CHECKING:
 LOG_FLOOR = 1e-12
 
 
-def softmax_lines(call: Call, x: Array, out: Array, axis: int) -> None:
-    """Add the lines of a softmax along `axis` that cannot overflow."""
-    xp = call.xp
-    reduced = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
-    row = call.temp(reduced, out.dtype)
-    flat_row = row.reshape(tuple(n for i, n in enumerate(x.shape) if i != axis))
-    call.emit(xp.maximum.reduce, x, axis, None, flat_row)
-    call.emit(xp.subtract, x, row, out)
-    call.emit(xp.exp, out, out)
-    call.emit(xp.add.reduce, out, axis, None, flat_row)
-    call.emit(xp.divide, out, row, out)
-
-
 @register(aliases=("Softmax",))
 class SoftmaxOutput(Operator):
     r"""Softmax with the gradient of its cross-entropy against the labels.
 
     .. math:: p_k = e^{x_k} / \sum_j e^{x_j} \qquad dx = s (p - onehot(label)) / d
 
-    `s` is `grad_scale`; the divisor `d` follows `normalization`. The head gradient is ignored unless
-    `out_grad` is set. A label of exactly the data's shape holds probabilities: then
+    `s` is `grad_scale`; the divisor `d` follows `normalization`. The head gradient is ignored
+    unless `out_grad` is set. A label of exactly the data's shape holds probabilities: then
     :math:`dx = s (p - label)` and no other option applies.
 
     Shapes: data `(N, K)`, label `(N,)`; with `multi_output` data `(N, K, ...)`, label `(N, ...)`.
@@ -59,8 +47,12 @@ class SoftmaxOutput(Operator):
 
     argument_names: ClassVar[tuple[str, ...]] = ("data", "label")
     no_gradient: ClassVar[tuple[str, ...]] = ("label",)
-    uses_head: ClassVar[bool] = False
     is_loss: ClassVar[bool] = True
+
+    @property
+    def uses_head(self) -> bool:
+        """Whether the head gradient counts: with `out_grad` only."""
+        return self.out_grad
 
     def infer_shape(self, inputs: Shapes, outputs: Shapes) -> tuple[Shapes, Shapes]:
         """Infer the label from data; accept the other label shapes MXNet accepts."""
@@ -78,16 +70,13 @@ class SoftmaxOutput(Operator):
         return [data, label], [data]
 
     def _label_shape(self, data: tuple[int, ...]) -> Shape:
-        return (data[0], size(data[2:])) if self._is_multi(data) else data[:-1]
+        return (data[0], size(data[2:])) if self.multi_output else data[:-1]
 
     def _label_shapes(self, data: tuple[int, ...]) -> list[Shape]:
         shapes: list[Shape] = [self._label_shape(data), data]
         if self.multi_output:
             shapes += [(data[0], *data[2:]), (data[0], 1, *data[2:])]
         return shapes
-
-    def _is_multi(self, data: tuple[int, ...]) -> bool:
-        return self.multi_output and len(data) > 2
 
     def _canonical(self, array: Array) -> tuple[Array, int]:
         """View data as (rows, K) with axis 1, or (N, K, positions) with `multi_output`."""
@@ -150,9 +139,7 @@ class SoftmaxOutput(Operator):
             call.emit(xp.trunc, label, number := call.temp(label.shape, label.dtype))
             call.emit(xp.not_equal, number, ignored, kept)
             call.emit(xp.add.reduce, kept, None, None, count)
-            call.emit(xp.maximum, count, call.constant(1, dx.dtype), count)
-            call.emit(xp.divide, dx, count, dx)
-            call.scale(dx, self.grad_scale)
+            call.formula(_per_valid, [dx, count], [dx], scale=self.grad_scale)
             return
         positions = dx.shape[2] if self.multi_output else 1
         divisor = positions if self.normalization == "null" else label.size
@@ -173,6 +160,10 @@ class SoftmaxOutput(Operator):
             counted &= wanted != int(self.ignore_label)
         chosen = prob[counted, wanted[counted]]
         return float(-xp.log(xp.maximum(chosen, LOG_FLOOR)).sum(dtype="float64")), chosen.size
+
+
+def _per_valid(xp: Any) -> Any:
+    return lambda dx, count, scale: dx * (scale / xp.maximum(count, 1))
 
 
 def _smoothed(xp: Any) -> Any:
