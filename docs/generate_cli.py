@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
+from click.testing import CliRunner
 
 from mxtrain.cli import COMMANDS, command_line
 
 PAGE = Path(__file__).with_name("cli.md")
 MARK = "<!-- Below this line: python docs/generate_cli.py -->\n"
-WIDTH = 80
 
 
 def help_of(name: str) -> str:
-    """Return what ``mxtrain NAME --help`` prints at 80 columns."""
-    top = click.Context(command_line, info_name="mxtrain")
-    command = command_line.get_command(top, name)
-    if command is None:
-        raise SystemExit(f"there is no command '{name}'")
-    context = click.Context(command, info_name=name, parent=top, terminal_width=WIDTH)
-    return command.get_help(context)
+    """Return what ``mxtrain NAME --help`` prints on a terminal of 80 columns."""
+    runner = CliRunner(env={"COLUMNS": "80"})
+    result = runner.invoke(command_line, [name, "--help"], prog_name="mxtrain")
+    if result.exit_code != 0:
+        raise SystemExit(f"mxtrain {name} --help failed: {result.output}")
+    return result.output.rstrip()
 
 
 def reference() -> str:

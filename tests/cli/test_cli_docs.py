@@ -24,6 +24,11 @@ def test_page_has_nothing_else_below_the_mark() -> None:
     assert GENERATOR["updated"](PAGE) == PAGE, "run: python docs/generate_cli.py"
 
 
+def test_help_of_an_unknown_command_is_no_text_to_write() -> None:
+    with pytest.raises(SystemExit):
+        GENERATOR["help_of"]("nonsense")
+
+
 def test_page_that_lost_its_mark_is_not_overwritten() -> None:
     with pytest.raises(SystemExit):
         GENERATOR["updated"]("# The command line\n")
