@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ __all__ = ["read_idx_pair", "read_npz"]
 Array = np.ndarray[Any, Any]
 PathLike = str | os.PathLike[str]
 
+_ZIP_MAGIC = b"PK"
+# What zipfile and NumPy raise when what they read makes no sense.
+_DAMAGED = (EOFError, ValueError, NotImplementedError, RuntimeError, MemoryError)
 _USUAL_NAMES = (("data", "label"), ("X", "y"), ("x", "y"))
 
 
@@ -33,14 +37,14 @@ def read_npz(
     are not finite; FileFormatError for a damaged file.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise FileFormatError(f"{path}: not an NPZ file but a single array (NPY)")
-            usual = next((pair for pair in _USUAL_NAMES if pair[0] in archive), _USUAL_NAMES[0])
-            data = _member(archive, path, data_key or usual[0])
-            label_key = label_key or (usual[1] if usual[1] in archive else None)
-            label = None if label_key is None else _member(archive, path, label_key)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        with Path(path).open("rb") as file:
+            if file.read(len(_ZIP_MAGIC)) != _ZIP_MAGIC:
+                raise FileFormatError(f"{path}: not an NPZ file, which is a ZIP archive of arrays")
+            file.seek(0)
+            data, label = _pick(np.load(file, allow_pickle=False), path, data_key, label_key)
+    except (DataError, FileFormatError):
+        raise
+    except (zipfile.BadZipFile, zlib.error, *_DAMAGED) as error:
         raise FileFormatError(f"{path}: the NPZ file is damaged: {error}") from error
     except OSError as error:
         raise DataError(path, f"cannot be read: {error.strerror or error}") from error
@@ -56,14 +60,18 @@ def read_idx_pair(path: PathLike, label_path: PathLike | None) -> tuple[Array, A
     return _checked(path, read_idx(path), label)
 
 
-def _member(archive: Any, path: PathLike, name: str) -> Array:
-    if name not in archive:
-        raise DataError(path, unknown_name("array", name, archive.files), column=name)
-    try:
-        array: Array = archive[name]
-    except ValueError as error:
-        raise FileFormatError(f"{path}: array '{name}' cannot be read: {error}") from error
-    return array
+def _pick(
+    archive: Any, path: PathLike, data_key: str | None, label_key: str | None
+) -> tuple[Array, Array | None]:
+    usual = next((pair for pair in _USUAL_NAMES if pair[0] in archive), _USUAL_NAMES[0])
+    if label_key is None and usual[1] in archive:
+        label_key = usual[1]
+    names = [name for name in (data_key or usual[0], label_key) if name is not None]
+    for name in names:
+        if name not in archive:
+            raise DataError(path, unknown_name("array", name, archive.files), column=name)
+    arrays = [archive[name] for name in names]
+    return arrays[0], arrays[1] if len(arrays) > 1 else None
 
 
 def _checked(path: PathLike, data: Array, label: Array | None) -> tuple[Array, Array | None]:

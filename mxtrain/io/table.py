@@ -132,7 +132,7 @@ class Table:
         return column.cast(pl.String).str.strip_chars()
 
     def _bad_number(self, name: str, column: Any, row: int) -> DataError:
-        value = column[row]
+        value = column[row] if not column.dtype.is_nested() else str(column.dtype)
         if value is None or (isinstance(value, str) and not value.strip()):
             return self._missing(name, row)
         problem, advice = (
@@ -190,7 +190,7 @@ def _read_csv(path: PathLike, names: Sequence[str]) -> Any:
         frame = pl.read_csv(
             Path(path), separator=_separator(path), infer_schema_length=0, new_columns=list(names)
         )
-    except pl.exceptions.PolarsError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
         raise _broken_csv(path, len(names), error) from error
     return frame.filter(~pl.all_horizontal(pl.all().is_null() | (pl.all() == "")))
 
