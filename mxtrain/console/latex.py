@@ -21,6 +21,7 @@ _RELATIONS = """
 leftarrow ← gets ← rightarrow → to → Rightarrow ⇒ leftrightarrow ↔ mapsto ↦ le ≤ leq ≤ ge ≥ geq ≥
 ll ≪ gg ≫ ne ≠ neq ≠ approx ≈ equiv ≡ sim ~ propto ∝ in ∈ notin ∉ forall ∀ exists ∃ mid |
 cdot · times × odot ⊙ circ ∘ otimes ⊗ oplus ⊕ ast * pm ± mp ∓ div ÷ sum Σ prod Π int ∫
+wedge ∧ land ∧ vee ∨ lor ∨ neg ¬ lnot ¬ cup ∪ cap ∩ subset ⊂
 infty ∞ partial ∂ nabla ∇ ell ℓ top ᵀ prime ′ ldots … dots … cdots ⋯
 vert | lvert | rvert | Vert ‖ lVert ‖ rVert ‖ | ‖ lfloor ⌊ rfloor ⌋ lceil ⌈ rceil ⌉
 langle ⟨ rangle ⟩ lbrace { rbrace } { { } } _ _ % % # # & &
@@ -37,6 +38,9 @@ _SPACES = {",": " ", ";": " ", ":": " ", " ": " ", "!": "", "quad": "   ", "qqua
 _SYMBOLS = _pairs(_RELATIONS) | _SPACES | {"\\": "\n"}
 _SIZES = {"left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr"}
 _FRACTIONS = {"frac", "dfrac", "tfrac"}
+FUNCTIONS = {"exp", "log", "ln", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min"}
+FUNCTIONS |= {"arcsin", "arccos", "arctan", "arg", "det", "gcd"}
+"""Names that are set upright and are shown as they are."""
 _LAYOUT = {"displaystyle", "textstyle", "limits", "nolimits"}
 _ACCENTS = {"hat": "\u0302", "bar": "\u0304", "overline": "\u0304", "tilde": "\u0303"}
 _ACCENTS |= {"dot": "\u0307", "vec": "\u20d7", "widehat": "\u0302", "widetilde": "\u0303"}
@@ -54,6 +58,7 @@ def unicode_math(latex: str) -> str:
     r"""Return `latex` as text; a line break (``\\``) stays a line break."""
     tokens = _TOKEN.findall(latex)
     text = _Parser(tokens).until_end()
+    text = re.sub(r" +(?=[,.)\]])", "", text)
     lines = (re.sub(r" +", " ", line).strip() for line in text.replace("   ", "\t").split("\n"))
     return "\n".join(re.sub(r"\s*\t\s*", "   ", line).strip() for line in lines if line)
 

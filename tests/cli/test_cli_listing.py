@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -14,6 +15,7 @@ from mxtrain.cli.catalog import KINDS, entries, registry_of
 from mxtrain.cli.docstring import blocks
 from mxtrain.cli.setting_text import range_text, type_text
 from mxtrain.cli.show import KIND_NAMES
+from mxtrain.console.latex import FUNCTIONS, unicode_math
 from mxtrain.settings import REQUIRED, Declared, Setting, settings
 
 
@@ -58,6 +60,19 @@ def test_show_explains_everything_registered(kind: str, name: str) -> None:
         assert setting.name in result.output
     for leftover in (".. math", ":math:", "\\frac", "\\left", "``"):
         assert leftover not in result.output
+
+
+def test_every_command_of_a_formula_is_known() -> None:
+    """One that is not would be shown by its LaTeX name."""
+    unknown = {
+        (entry.name, command)
+        for kind in KINDS
+        for entry in entries(kind)
+        for formula in re.findall(r":math:`[^`]*`|.. math::(?:\n?(?:[ ].*|\n))+", entry.docstring)
+        for command in re.findall(r"\\([A-Za-z]+)", formula)
+        if command not in FUNCTIONS and unicode_math(f"\\{command}{{x}}{{y}}").startswith(command)
+    }
+    assert unknown == set()
 
 
 def test_every_entry_says_what_it_means() -> None:
