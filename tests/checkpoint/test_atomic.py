@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from mxtrain.checkpoint.atomic import atomic_write, replacing
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_new_and_existing_file(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "f", b"one")
+    atomic_write(str(tmp_path / "f"), lambda file: file.write(b"two"))
+    assert contents(tmp_path) == {"f": b"two"}
+
+
+def test_old_file_until_the_end(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"old")
+    with replacing(tmp_path / "f") as file:
+        file.write(b"new")
+        file.flush()
+        assert (tmp_path / "f").read_bytes() == b"old"
+    assert contents(tmp_path) == {"f": b"new"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_failing_midway_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
+    (tmp_path / "f").write_bytes(b"old")
+    with pytest.raises(error), replacing(tmp_path / "f") as file:
+        file.write(b"half of the new")
+        raise error("stop")
+    assert contents(tmp_path) == {"f": b"old"}
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failing_disk_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "f").write_bytes(b"old")
+    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fails)
+    with pytest.raises(OSError, match="No space left"):
+        atomic_write(tmp_path / "f", b"new")
+    monkeypatch.undo()
+    assert contents(tmp_path) == {"f": b"old"}
+
+
+def test_flushed_before_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes, then the name, then the folder that holds the name must reach the disk."""
+    order = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(handle: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        order.append("folder" if is_folder else f"{os.fstat(handle).st_size} bytes")
+        fsync(handle)
+
+    def noted_replace(self: Path, target: Path) -> Path:
+        order.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    atomic_write(tmp_path / "f", b"12345")
+    assert order == ["5 bytes", "rename", "folder"]
+
+
+def test_permissions(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "new", b"")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+    (tmp_path / "new").chmod(0o604)
+    atomic_write(tmp_path / "new", b"again")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o604
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    atomic_write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_long_names(tmp_path: Path) -> None:
+    atomic_write(tmp_path / ("n" * 250), b"x")
+    assert len(contents(tmp_path)) == 1
+
+
+def test_missing_folder_is_named_by_the_target(tmp_path: Path) -> None:
+    target = tmp_path / "none" / "f"
+    with pytest.raises(FileNotFoundError) as caught:
+        atomic_write(target, b"")
+    assert caught.value.filename == str(target)
