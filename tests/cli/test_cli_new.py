@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,3 +65,24 @@ def test_data_are_what_their_recipe_makes(tmp_path: Path) -> None:
                 [float(x) for x in theirs[:2]], abs=2e-4
             )
         assert {row[2] for row in kept[1:]} == set(spirals.CLASSES)
+
+
+def test_works_from_the_files_that_are_installed(tmp_path: Path) -> None:
+    """With the Python files and the package data of pyproject.toml alone, in an empty folder."""
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["mxtrain"]
+    package = root / "mxtrain"
+    for path in [*package.rglob("*.py"), *(p for each in patterns for p in package.glob(each))]:
+        if path.is_file():
+            target = tmp_path / "site" / path.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    site = str(tmp_path / "site")
+    code = f"import sys; sys.path.insert(0, {site!r}); from mxtrain.cli import main; main()"
+    command = [sys.executable, "-c", code, "new"]
+    done = subprocess.run(command, cwd=empty, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in empty.iterdir()) == sorted(FILES)
