@@ -33,7 +33,7 @@ def test_checkpoint_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     arg = {"w": nd.array([[1, 2]]), "a:b": np.zeros(2, np.float16)}
     aux = {"mean": nd.array([3])}
     with caplog.at_level(logging.INFO):
-        model.save_checkpoint(prefix, 7, Graph(), arg, aux)  # type: ignore[arg-type]
+        model.save_checkpoint(prefix, 7, Graph(), arg, aux)
         model.save_checkpoint(prefix, 12345, None, arg, aux)
     assert [record.getMessage() for record in caplog.records] == [
         f'Saved checkpoint to "{prefix}-0007.params"',

@@ -11,7 +11,7 @@ import math
 import os
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -40,14 +40,16 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
             if not packed:
                 return _read(raw, path, limit)
             with gzip.GzipFile(fileobj=raw) as unpacked:
-                return _read(unpacked, path, limit * _BEST_GZIP_RATIO)  # type: ignore[arg-type]
+                return _read(unpacked, path, limit * _BEST_GZIP_RATIO)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FileFormatError(f"{path}: the gzip data is damaged ({error})") from error
     except OSError as error:
         raise MXNetError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _read(file: BinaryIO, path: str | os.PathLike[str], limit: int) -> np.ndarray[Any, Any]:
+def _read(
+    file: IO[bytes] | gzip.GzipFile, path: str | os.PathLike[str], limit: int
+) -> np.ndarray[Any, Any]:
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:
         raise FileFormatError(
@@ -68,7 +70,7 @@ def _read(file: BinaryIO, path: str | os.PathLike[str], limit: int) -> np.ndarra
 
 
 def _elements(
-    file: BinaryIO,
+    file: IO[bytes] | gzip.GzipFile,
     path: str | os.PathLike[str],
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
