@@ -48,7 +48,7 @@ _HOMES = {
     "read_table": "table",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of names; ruff does not see through sorted()
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
