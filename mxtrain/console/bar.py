@@ -17,12 +17,14 @@ class Totals:
     def __init__(self, num_epoch: int) -> None:
         self.num_epoch = num_epoch
         self.epoch = 0
+        self.finished = 0
         self.seconds = 0.0
         self.last_epoch_seconds = float("inf")
 
     def add(self, row: EpochRow) -> None:
         """Count a finished epoch in."""
         self.epoch = row.epoch
+        self.finished += 1
         self.seconds += row.seconds
         self.last_epoch_seconds = row.seconds
 
@@ -32,7 +34,7 @@ def progress_line(progress: Progress | None, totals: Totals, width: int, glyphs:
     within = progress.batch / max(progress.batches, 1) if progress else 0.0
     if totals.last_epoch_seconds < SHORTEST_EPOCH_WITH_A_BAR:
         done = (totals.epoch + within) / max(totals.num_epoch, 1)
-        label = f"{totals.num_epoch} epochs"
+        label = "run"
     else:
         done = within
         label = f"epoch {progress.epoch if progress else totals.epoch}/{totals.num_epoch}"
@@ -51,12 +53,20 @@ def progress_line(progress: Progress | None, totals: Totals, width: int, glyphs:
 def _words(progress: Progress | None, totals: Totals) -> list[str]:
     """What stands right of the bar, the least important first."""
     if progress is None:
-        return []
-    words = [
-        f"batch {progress.batch}/{progress.batches}",
-        f"elapsed {clock(totals.seconds + progress.seconds)}",
-    ]
-    left = clock(progress.seconds_left)
+        place = f"epoch {totals.epoch}/{totals.num_epoch}"
+        seconds = totals.seconds
+        mean = seconds / totals.finished if totals.finished else float("nan")
+        left = clock(mean * (totals.num_epoch - totals.epoch))
+    else:
+        short = totals.last_epoch_seconds < SHORTEST_EPOCH_WITH_A_BAR
+        epoch, batch = (
+            f"{progress.epoch}/{totals.num_epoch}",
+            f"{progress.batch}/{progress.batches}",
+        )
+        place = f"epoch {epoch}" if short else f"batch {batch}"
+        seconds = totals.seconds + progress.seconds
+        left = clock(progress.seconds_left)
+    words = [place, f"elapsed {clock(seconds)}"]
     return words if left == "-" else [*words, f"left {left}"]
 
 

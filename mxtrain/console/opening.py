@@ -18,7 +18,7 @@ def opening(info: RunInfo, glyphs: Glyphs) -> list[Line]:
     if info.layers:
         lines.append(("", _chain(info, glyphs)))
     lines += [
-        ("data", _data(info)),
+        *_data(info),
         ("epochs", _epochs(info)),
         ("backend", f"{info.backend}, seed {info.seed}"),
         ("optimizer", f"{info.optimizer}, rescale_grad {fraction(info.rescale_grad)}"),
@@ -41,11 +41,11 @@ def _layer(name: str, op: str, shape: tuple[int, ...]) -> str:
     return f"{name} {'x'.join(map(str, shape[1:]))}".rstrip() if op else name
 
 
-def _data(info: RunInfo) -> str:
-    train = f"train {info.train_data} ({count(info.train_rows, 'row')})"
+def _data(info: RunInfo) -> list[Line]:
+    train = f"train {info.train_data}, {count(info.train_rows, 'row')}"
     if info.eval_data is None:
-        return f"{train}, no eval data"
-    return f"{train}, eval {info.eval_data} ({count(info.eval_rows, 'row')})"
+        return [("data", f"{train}; no eval data")]
+    return [("data", train), ("", f"eval {info.eval_data}, {count(info.eval_rows, 'row')}")]
 
 
 def _epochs(info: RunInfo) -> str:

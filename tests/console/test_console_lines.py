@@ -53,8 +53,8 @@ def test_plain_says_first_what_will_run_and_last_where_everything_is() -> None:
     start, _, end = text.partition("epoch 1/3")
     for expected in (
         "9,610 parameters",
-        "train.csv (1,437 rows)",
-        "test.csv (360 rows)",
+        "train train.csv, 1,437 rows",
+        "eval test.csv, 360 rows",
         "numpy, seed 7",
         "rescale_grad 1/64",
         "factor(step=100, factor=0.9)",
