@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mxtrain.config import override, plugins
+from mxtrain.config.base_rate import with_base_rate
 from mxtrain.config.component import read_component
 from mxtrain.config.data import read_data
 from mxtrain.config.document import Node, read
 from mxtrain.config.fit import check_early_stopping, read_fit
-from mxtrain.config.problem import Mark, Problems
+from mxtrain.config.problem import ConfigErrors, Mark, Problems
 from mxtrain.config.section import (
     BAD,
     Context,
@@ -52,8 +53,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
     shown = str(path)
     root = read(Path(path), shown, problems)
     if root is None:
-        problems.raise_if_any()
-        raise AssertionError("a file that could not be read gave no problem")
+        raise ConfigErrors(problems.in_order())
     if root.value is None and not overrides:
         text = "the file is empty; 'mxtrain new' writes a config to start from"
         problems.add(Mark(shown), "", text)
@@ -73,8 +73,7 @@ def check(root: Node, context: Context) -> RunSpec:
     parts: dict[str, Any] = {}
     spec = read_section(RunSpec, root, "", context, _readers(context, parts), _elsewhere())
     _check_backend(root, context)
-    if spec is not BAD and parts.get("lr_scheduler") is not BAD:
-        spec = _with_base_rate(spec, root, context)
+    rates = _rates(root, context, parts)
     metrics = _check_network(root, context, parts)
     fit = parts.get("fit", FitSpec())
     if fit is not BAD:
@@ -83,7 +82,8 @@ def check(root: Node, context: Context) -> RunSpec:
         if "fit" in root.value and data is not BAD:
             check_early_stopping(fit, root.value["fit"], context, data.eval is not None)
     context.problems.raise_if_any()
-    checked: RunSpec = replace(spec, fit=fit)
+    files = tuple(plugins.resolved(entry, context.folder) for entry in spec.plugins)
+    checked: RunSpec = replace(spec, fit=fit, plugins=files, **rates)
     return checked
 
 
@@ -143,6 +143,15 @@ def _check_network(root: Node, context: Context, parts: dict[str, Any]) -> tuple
     return check_network(symbol, root.value["symbol"], known, data_node, context)
 
 
+def _rates(root: Node, context: Context, parts: Mapping[str, Any]) -> dict[str, Component]:
+    """Return optimizer and scheduler with one base rate, by name; nothing without a scheduler."""
+    optimizer = parts.get("optimizer", settings_by_name(RunSpec)["optimizer"].default)
+    scheduler = parts.get("lr_scheduler")
+    if scheduler is None or scheduler is BAD or optimizer is BAD:
+        return {}
+    return with_base_rate(optimizer, scheduler, root.value["lr_scheduler"], context)
+
+
 def _gives_metrics(root: Node) -> bool:
     fit = root.value.get("fit")
     return fit is not None and fit.is_mapping and "metrics" in fit.value
@@ -170,7 +179,7 @@ def _quiet(context: Context) -> Context:
 def _check_backend(root: Node, context: Context) -> None:
     node = root.value.get("backend")
     if node is not None and node.value in ("numba", "cupy"):
-        text = f"backend {node.value} is not there yet in this version; use numpy"
+        text = f"{node.value} is not there yet in this version; use numpy"
         context.problems.add(node.mark, "backend", text)
 
 
@@ -180,51 +189,3 @@ def _elsewhere() -> dict[str, str]:
     for section, cls in (("data", DataSpec), ("fit", FitSpec)):
         places |= dict.fromkeys(settings_by_name(cls), section)
     return places
-
-
-def _with_base_rate(spec: RunSpec, root: Node, context: Context) -> RunSpec:
-    """Give optimizer and scheduler one base rate; two different ones are an error."""
-    if spec.lr_scheduler is None:
-        return spec
-    from mxtrain.optimizer import registry
-
-    given = spec.lr_scheduler.settings.get("base_lr")
-    settings = settings_by_name(registry.get(spec.optimizer.name))
-    rate = spec.optimizer.settings.get("learning_rate")
-    if "base_lr" not in _scheduler_settings(spec):
-        return spec
-    if given is not None and rate is not None and given != rate:
-        node = root.value["lr_scheduler"].value["base_lr"]
-        text = f"{given} contradicts optimizer.learning_rate={rate}; leave base_lr out"
-        context.problems.add(node.mark, "lr_scheduler.base_lr", text)
-        return spec
-    if rate is None and "learning_rate" in settings:
-        rate = settings["learning_rate"].default if given is None else given
-        rate = 0.01 if rate is None else rate
-    optimizer = spec.optimizer.settings | {"learning_rate": rate}
-    scheduler = spec.lr_scheduler.settings | {"base_lr": rate}
-    spec = replace(
-        spec,
-        optimizer=replace(spec.optimizer, settings=optimizer),
-        lr_scheduler=replace(spec.lr_scheduler, settings=scheduler),
-    )
-    _try_scheduler(spec, root, context)
-    return spec
-
-
-def _scheduler_settings(spec: RunSpec) -> Mapping[str, Any]:
-    from mxtrain.lr_scheduler import registry
-
-    return settings_by_name(registry.get(spec.lr_scheduler.name)) if spec.lr_scheduler else {}
-
-
-def _try_scheduler(spec: RunSpec, root: Node, context: Context) -> None:
-    """Note what only the scheduler's own constructor can tell, such as steps that do not rise."""
-    from mxtrain.lr_scheduler import registry
-
-    if spec.lr_scheduler is None:
-        return
-    try:
-        registry.create(spec.lr_scheduler.name, **spec.lr_scheduler.settings)
-    except (ValueError, TypeError, AssertionError) as error:
-        context.problems.add(root.value["lr_scheduler"].mark, "lr_scheduler", str(error))

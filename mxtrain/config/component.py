@@ -36,7 +36,7 @@ def read_component(
     `managed` are settings of the class that the tool itself gives, with where to set them instead;
     `spellings` are further names that are understood, with the registered name of each.
     """
-    kind = registry.kind.replace("_", " ")
+    kind, article = registry.kind, _ARTICLE.get(registry.kind, "a")
     if isinstance(node.value, str):
         named, where = node, path
     elif node.is_mapping and "name" in node.value:
@@ -47,11 +47,10 @@ def read_component(
         text = f"'name' is missing: which {kind}?{hint}"
         return context.bad(node, path, text)
     else:
-        article = _ARTICLE.get(registry.kind, "a")
         text = f"expected the name of {article} {kind}, or a mapping with 'name' and settings"
         return context.bad(node, path, f"{text}, received {node.shown()}")
     if not isinstance(named.value, str):
-        text = f"expected the name of an entry (see the {kind} list), received {named.shown()}"
+        text = f"expected the name of {article} {kind}, received {named.shown()}"
         return context.bad(named, where, text)
     cls = lookup(named, where, context, registry, spellings or {})
     if cls is BAD:
@@ -75,9 +74,10 @@ def lookup(
         return registry.get(name)
     known = sorted({*registry.names(), *spellings})
     near = closest(name, {*registry.spellings(), *spellings})
-    hint = f"did you mean '{near}'?" if near else f"known: {', '.join(known)}"
-    kind = registry.kind.replace("_", " ")
-    return context.bad(node, path, f"unknown {kind} {node.shown()} ({hint})")
+    command = f"mxtrain list-{registry.kind.replace('_', '-')}s"
+    listed = f"known: {', '.join(known)}" if len(known) <= 30 else f"all of them: {command}"
+    hint = f"did you mean '{near}'?" if near else listed
+    return context.bad(node, path, f"unknown {registry.kind} {node.shown()} ({hint})")
 
 
 def canonical(registry: Registry[Any], cls: type[Any]) -> str:

@@ -37,9 +37,10 @@ def read_data(node: Node, path: str, context: Context) -> Any:
             "features": lambda child, inner: read_section(FeaturesSpec, child, inner, context, {}),
         },
     )
+    before = len(context.problems)
     if spec is not BAD:
         _check_columns(spec, node, path, context)
-    return spec
+    return spec if len(context.problems) == before else BAD
 
 
 def _read_eval(node: Node, path: str, context: Context, train: Any) -> Any:

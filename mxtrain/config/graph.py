@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mxtrain.config import plugins
-from mxtrain.config.nodes import DATA, INDEXED, VARIABLE
+from mxtrain.config.inputs import DATA, INDEXED
+from mxtrain.config.nodes import VARIABLE
 from mxtrain.config.spec import Component, FileSymbol, NodeSpec, PythonSymbol, SymbolSpec
 from mxtrain.errors import MXNetError
 from mxtrain.symbol import Group, Symbol, create, load

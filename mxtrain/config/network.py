@@ -9,7 +9,8 @@ from typing import Any
 from mxtrain.config import graph, plugins
 from mxtrain.config.data import feature_columns
 from mxtrain.config.document import Node
-from mxtrain.config.nodes import DATA, VARIABLE, read_nodes
+from mxtrain.config.inputs import DATA
+from mxtrain.config.nodes import VARIABLE, read_nodes
 from mxtrain.config.paths import existing_file
 from mxtrain.config.section import (
     BAD,
@@ -33,7 +34,7 @@ from mxtrain.op import registry
 from mxtrain.symbol import Symbol
 
 # Outputs that pass no gradient on: fine beside a loss, useless alone.
-_SILENT_OUTPUTS = ("BlockGrad",)
+_SILENT_OUTPUTS = ("BlockGrad", "stop_gradient")
 _METRICS = {
     "SoftmaxOutput": "accuracy",
     "SVMOutput": "accuracy",
@@ -156,7 +157,7 @@ def _check_ends(spec: tuple[NodeSpec, ...], node: Node, context: Context) -> boo
         place, path = node.value[number], f"symbol.{item.name}"
         if item.op == VARIABLE:
             context.bad(place, path, "no node reads this variable; remove it or name it as input")
-        elif not registry.get(item.op).uses_head:
+        elif registry.get(item.op).is_loss:
             learning = True
         elif item.op not in _SILENT_OUTPUTS:
             last = number == len(spec) - 1
@@ -171,7 +172,7 @@ def _check_ends(spec: tuple[NodeSpec, ...], node: Node, context: Context) -> boo
 def _check_outputs(symbol: Symbol, node: Node, context: Context) -> bool:
     """Note a network from a file or function that has no output to learn from."""
     ends = [entry.node for entry in symbol.entries]
-    if any(not end.is_variable and not end.operator.uses_head for end in ends):
+    if any(not end.is_variable and end.operator.is_loss for end in ends):
         return True
     names = ", ".join(f"'{end.name}' ({end.op or 'variable'})" for end in ends)
     context.bad(node, "symbol", f"ends with {names}, no output to learn from; {_outputs_hint()}")

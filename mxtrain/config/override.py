@@ -11,7 +11,7 @@ from mxtrain.config.problem import Mark, Problems
 from mxtrain.errors import closest
 
 Step = str | int
-_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
+_STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\d+)\]")
 
 
 def apply(root: Node, overrides: Iterable[str], problems: Problems) -> Node:
@@ -28,7 +28,7 @@ def apply(root: Node, overrides: Iterable[str], problems: Problems) -> Node:
             example = "--set optimizer.learning_rate=0.05"
             problems.add(Mark(f"--set {text}"), "", f"expected path=value, as in {example}")
             continue
-        node = parse(value, mark, problems)
+        node = parse(value, mark, problems, path)
         if node is not None:
             root = _assigned(root, steps, node, mark, problems)
     return root
@@ -38,6 +38,8 @@ def _steps(path: str) -> list[Step]:
     """Return the steps of a path; none when it is not a path."""
     steps: list[Step] = []
     position = 0
+    if path.startswith("."):
+        return []
     while position < len(path):
         found = _STEP.match(path, position)
         if found is None:

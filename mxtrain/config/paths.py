@@ -16,7 +16,7 @@ def existing_file(text: str, node: Node, path: str, context: Context) -> Any:
         if full.is_dir():
             return context.bad(node, path, f"'{text}' is a folder; give a file in it")
         if not full.exists():
-            return context.bad(node, path, f"no such file '{text}'{near_files(full)}")
+            return context.bad(node, path, f"no such file '{text}'{near_files(full, text)}")
     except (OSError, ValueError) as error:
         return context.bad(node, path, f"not a usable path: {error}")
     return str(full.resolve())

@@ -27,7 +27,7 @@ def load_file(path: Path) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     if not path.is_file():
-        raise PluginError(f"no such file{near_files(path)}")
+        raise PluginError(f"no such file{near_files(path, path.name)}")
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError("not a Python file; its name must end in .py")
@@ -75,6 +75,11 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any], file: str) 
         return function(**arguments)
     except Exception as error:
         raise PluginError(_what_failed(error, file)) from error
+
+
+def resolved(entry: str, folder: Path) -> str:
+    """Return a plugin's name with the path of a file made absolute."""
+    return str((folder / entry).resolve()) if entry.endswith(".py") else entry
 
 
 def load_installed(problems: Problems, mark: Mark) -> None:

@@ -88,16 +88,16 @@ class Problems:
             raise ConfigErrors(self.in_order())
 
 
-def near_files(path: Path) -> str:
-    """Say which file beside the missing `path` it may have meant (empty when none is near).
+def near_files(path: Path, written: str = "") -> str:
+    """Say which file beside the missing `path` may have been meant (empty when none is near).
 
-    When the folder itself is missing, that is what is said.
+    When the folder itself is missing that is what is said, as it was `written`.
     """
     from mxtrain.errors import closest
 
     folder = path.parent
     if not folder.is_dir():
-        return f" (there is no folder '{folder}')"
+        return f" (there is no folder '{Path(written or path).parent}')"
     try:
         names = [entry.name for entry in folder.iterdir()]
     except OSError:

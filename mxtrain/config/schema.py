@@ -131,7 +131,8 @@ def _component(
 
 def _node() -> Schema:
     """Return the schema of a node: for every operator its attributes."""
-    from mxtrain.config.nodes import NODE_MANAGED, VARIABLE, Variable
+    from mxtrain.config.inputs import Variable
+    from mxtrain.config.nodes import NODE_MANAGED, VARIABLE
     from mxtrain.op import registry
 
     common = settings_by_name(NodeSpec)

@@ -1,8 +1,8 @@
 """Checks one value against the annotation of its setting, and says in words what is allowed.
 
 Types and ranges are checked by pydantic in strict mode (a whole number is accepted where any
-number is), on the value as JSON, so that lists may stand for tuples. Its findings are put into one form:
-rule, value received, what to do.
+number is), on the value as JSON, so that lists may stand for tuples. Its findings are put into one
+form: rule, value received, what to do.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ def _finding(annotation: Any, node: Node, place: tuple[int | str, ...], kinds: s
     elif kinds == {"literal_error"} and isinstance(inner.value, str):
         text = _not_a_choice(_choices(annotation), inner)
     else:
-        text = f"expected {describe(wanted)}, received {inner.shown()}{_hint(wanted, inner)}"
+        words = describe(wanted).removesuffix(" or nothing")
+        text = f"expected {words}, received {inner.shown()}{_hint(wanted, inner)}"
     return inner.mark, where, text
 
 
@@ -152,6 +153,8 @@ def describe(annotation: Any, several: bool = False) -> str:
         what = describe(inner[0], several=True) if inner else "values"
         count = f"{len(inner)} " if origin is tuple and Ellipsis not in inner else ""
         return f"lists of {what}" if several else f"a list of {count}{what}"
+    if origin is dict:
+        return f"a mapping from names to {describe(get_args(plain)[1], several=True)}"
     known = _WORDS.get(origin or plain)
     return known[several] if known else getattr(plain, "__name__", str(plain))
 

@@ -6,6 +6,7 @@ import math
 import os
 import re
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ def _plain(value: Any, base: Path | None) -> Any:
         return _node(value)
     if is_dataclass(value):
         return _entries(value, base)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, tuple | list):
         return [_plain(item, base) for item in value]
     if isinstance(value, dict):
