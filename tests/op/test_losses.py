@@ -207,3 +207,17 @@ def test_identity_and_blocked_gradients_share_memory() -> None:
     for op in ("identity", "BlockGrad", "stop_gradient", "_copy"):
         executor = getattr(sym, op)(sym.Variable("data"), name="op").simple_bind(data=(2,))
         assert np.shares_memory(executor.outputs[0], executor.arg_dict["data"])
+
+
+@pytest.mark.parametrize("kind", ["leaky", "elu", "selu", "gelu"])
+@pytest.mark.parametrize("slope", [0.25, 0.0, -0.5, 3.0])
+def test_rectifier_gradient_of_extreme_numbers(kind: str, slope: float) -> None:
+    net = sym.LeakyReLU(sym.Variable("data"), act_type=kind, slope=slope)
+    executor = net.simple_bind(data=(3,))
+    largest = 1e30 if kind == "gelu" else np.inf
+    executor.forward(is_train=True, data=[largest, 1e4, -1e4])
+    executor.backward(np.ones(3))
+    positive = 1.0507009873554805 if kind == "selu" else 1
+    negative = slope if kind == "leaky" else 0
+    wanted = [positive, positive, negative]
+    np.testing.assert_allclose(executor.grad_dict["data"], wanted, atol=1e-6)
