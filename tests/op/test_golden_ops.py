@@ -233,7 +233,6 @@ def test_out_grad_multiplies_by_the_head_gradient(name: str) -> None:
     assert is_close(run(case)["grad/data"], product, case["dtype"])
 
 
-@pytest.mark.skipif("Reshape" not in registry, reason="Reshape is listed as not yet there")
 @pytest.mark.parametrize("row", MANIFEST["reshape"]["ok"], ids=str)
 def test_reshape_codes(row: dict[str, Any]) -> None:
     net = sym.Reshape(sym.Variable("data"), shape=tuple(row["shape"]), reverse=row["reverse"])
@@ -244,7 +243,6 @@ def test_reshape_codes(row: dict[str, Any]) -> None:
     np.testing.assert_array_equal(out, x.reshape(row["out_shape"]))
 
 
-@pytest.mark.skipif("Reshape" not in registry, reason="Reshape is listed as not yet there")
 @pytest.mark.parametrize("row", MANIFEST["reshape"]["errors"], ids=lambda row: row["why"][:30])
 def test_reshape_codes_refused(row: dict[str, Any]) -> None:
     with pytest.raises(MXNetError):
