@@ -47,7 +47,14 @@ def command(
 
     with _terminable() as ended_by, closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
         try:
-            result = fit(spec, reporter, output=output, overwrite=overwrite, profile=profile)
+            result = fit(
+                spec,
+                reporter,
+                output=output,
+                overwrite=overwrite,
+                profile=profile,
+                config=str(config or "config.yaml"),
+            )
         except Exception as error:
             message = explain(error)
             if message is None or isinstance(error, BrokenPipeError) or is_input_error(error):

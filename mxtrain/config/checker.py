@@ -130,4 +130,4 @@ def _foreign(annotation: Any) -> CoreSchema | None:
         schema = TypeAdapter(annotation).core_schema
     except (PydanticUserError, NameError, TypeError):
         return None  # a class of ours or of a plugin, or a name that is imported for checks only
-    return dict(schema)
+    return None if schema["type"] == "callable" else dict(schema)

@@ -44,6 +44,8 @@ def schema() -> Schema:
         "lr_scheduler": _component(schedulers, {}),
         "metric": _component(metrics, METRIC_MANAGED, shown_names()),
         "node": _node(),
+        "node_name": _value(settings_by_name(NodeSpec)["name"]),
+        "node_inputs": _value(settings_by_name(NodeSpec)["inputs"]),
     }
     metric = _ref("metric")
     fit = _section(
@@ -121,6 +123,8 @@ def _component(
     for name in registry.names():
         cls = registry.get(name)
         settings = [s for s in settings_by_name(cls).values() if s.name not in managed]
+        if any(s.required and s.name != "name" and not can_be_set(s.annotation) for s in settings):
+            continue  # such as CustomMetric, which is made of a Python function
         words = [name, *registry.aliases_of(name)]
         words += [shown for shown, target in (spellings or {}).items() if target == name]
         if not any(setting.required and setting.name != "name" for setting in settings):
@@ -135,10 +139,9 @@ def _node() -> Schema:
     from mxtrain.config.nodes import NODE_MANAGED, VARIABLE
     from mxtrain.op import registry
 
-    common = settings_by_name(NodeSpec)
     inits = {"type": "object", "additionalProperties": _ref("initializer")}
-    shared = {"name": _value(common["name"]), "inputs": _value(common["inputs"])}
-    own = {"description": common["init"].meaning}
+    shared = {"name": _ref("node_name"), "inputs": _ref("node_inputs")}
+    own = {"description": settings_by_name(NodeSpec)["init"].meaning}
     forms = []
     for name in registry.names():
         cls = registry.get(name)

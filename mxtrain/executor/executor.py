@@ -11,7 +11,7 @@ from mxtrain import backend as backends
 from mxtrain import nd
 from mxtrain.context import Context, cpu
 from mxtrain.errors import CallError, MXNetError, unknown_name
-from mxtrain.executor.plan import Gradient, Plan
+from mxtrain.executor.plan import Gradient, Plan, Program
 from mxtrain.executor.randomness import StepRandom
 from mxtrain.nd import NDArray
 from mxtrain.symbol.infer import fill_types, infer_shapes, infer_types
@@ -62,6 +62,8 @@ class Executor:
         self.outputs = [nd.view(array) for array in self.plan.outputs]
         self.output_dict = dict(zip(symbol.list_outputs(), self.outputs, strict=True))
         self._is_train = False
+        # Runs a program in place of `Program.run`; a profile puts its timer here.
+        self.run: Callable[[Program], None] = Program.run
         self._monitor: Callable[[str, NDArray], Any] | None = None
         self._monitor_all = False
 
@@ -113,7 +115,7 @@ class Executor:
         program = self.plan.forward(self._is_train)
         with np.errstate(all="ignore"):
             if self._monitor is None:
-                program.run()
+                self.run(program)
             else:
                 self._run_watched(program.steps)
         return self.outputs
@@ -127,7 +129,14 @@ class Executor:
         program, slots = self.plan.backward(self._is_train)
         self._take_head_gradients(slots, out_grads)
         with np.errstate(all="ignore"):
-            program.run()
+            self.run(program)
+
+    def weigh_rows(self, node: str) -> Any:
+        """Return an array with a factor for each row of the gradient a loss node starts.
+
+        The factors are 1 until written. To be called before the first `backward`.
+        """
+        return self.plan.weigh_rows(node)
 
     def _take_head_gradients(self, slots: Sequence[Any], out_grads: Any) -> None:
         if out_grads is None:

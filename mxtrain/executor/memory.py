@@ -50,3 +50,7 @@ class PlanMemory:
     def next_node(self) -> None:
         """Let the next node use the shared buffers again."""
         self._used = 0
+
+    def nbytes(self) -> int:
+        """Return the bytes of all scratch buffers."""
+        return sum(a.nbytes for a in [*self._scratch.values(), *self._pool])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxtrain.errors import CallError
 from mxtrain.executor.memory import PlanMemory
 from mxtrain.op.call import Call, RandomSource
 from mxtrain.symbol.infer import Known
@@ -83,11 +84,14 @@ class Plan:
         self._shapes, self._types = shapes, types
         self._gradients, self._random = gradients, random
         self._memory = PlanMemory(backend)
+        self._given = set(variables)
+        self._gradient_bytes = 0
         self._values: dict[Key, Array] = {(i, 0): array for i, array in variables.items()}
         self._allocate_outputs()
         self.outputs = [self._values[id(entry.node), entry.index] for entry in heads]
         self._forward: dict[bool, Program] = {}
         self._backward: dict[bool, tuple[Program, list[Array | None]]] = {}
+        self._row_weights: dict[str, Array] = {}
 
     def forward(self, is_train: bool) -> Program:
         """Return the forward program of a mode."""
@@ -109,6 +113,37 @@ class Plan:
             self.forward(is_train)  # scratch buffers of the forward pass come first
             self._backward[is_train] = _BackwardBuilder(self, is_train).build()
         return self._backward[is_train]
+
+    def output_of(self, node: Node) -> Array:
+        """Return the buffer of a node's first output."""
+        return self._values[id(node), 0]
+
+    def nbytes(self) -> int:
+        """Return the bytes of all buffers made so far, arguments and gradients not counted."""
+        arguments = {id(array) for (key, _), array in self._values.items() if key in self._given}
+        own = [array for array in self._values.values() if array.base is None]
+        own = [array for array in own if id(array) not in arguments]
+        return sum(array.nbytes for array in own) + self._memory.nbytes() + self._gradient_bytes
+
+    def weigh_rows(self, node: str) -> Array:
+        """Return the factors of the rows of a loss node's gradient, all 1 at first."""
+        if self._backward:
+            raise CallError("weigh_rows has to come before the first backward")
+        if node not in self._row_weights:
+            loss = next(n for n in self.order if n.name == node)
+            output = self._values[id(loss), 0]
+            factors = self.backend.zeros((output.shape[0],), output.dtype)
+            factors[...] = 1
+            self._row_weights[node] = factors
+        return self._row_weights[node]
+
+    def row_weight_lines(self, node: Node, grad: Array | None) -> list[Line]:
+        """Return the lines that apply the row factors of a node to its data gradient."""
+        factors = self._row_weights.get(node.name)
+        if factors is None or grad is None:
+            return []
+        column = factors.reshape(-1, *(1,) * (grad.ndim - 1))
+        return [(self.backend.xp.multiply, (grad, column, grad))]
 
     def array_of(self, entry: Entry) -> Array:
         """Return the buffer of an entry."""
@@ -241,6 +276,7 @@ class _BackwardBuilder:
             after += lines
         call = plan.call(node, self.is_train, heads, grads)
         node.operator.backward(call)
+        call.lines += plan.row_weight_lines(node, grads[0])
         names = [f"gradient of {node.name}:{name}" for name in node.operator.arguments()]
         results = [(n, g) for n, g in zip(names, grads, strict=True) if g is not None]
         self._add_step(node, "backward", [*call.lines, *after], results)
@@ -261,9 +297,11 @@ class _BackwardBuilder:
     def _buffer(self, key: Key) -> Array:
         if key not in self.buffers:
             variable = self.plan._gradients.get(key[0])
-            self.buffers[key] = (
-                variable.array if variable else self.plan.backend.zeros(*self._like(key))
-            )
+            if variable is not None:
+                self.buffers[key] = variable.array
+            else:
+                self.buffers[key] = self.plan.backend.zeros(*self._like(key))
+                self.plan._gradient_bytes += self.buffers[key].nbytes
         return self.buffers[key]
 
     def _like(self, key: Key) -> tuple[tuple[int, ...], Any]:

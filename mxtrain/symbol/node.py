@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from mxtrain.op import Operator, registry
 from mxtrain.op.attribute import parse_attributes
@@ -12,7 +12,8 @@ from mxtrain.op.attribute import parse_attributes
 HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One output of one node."""
 
     node: Node

@@ -98,6 +98,7 @@ class RunResult:
     best_value: float | None = None
     reason: str = ""
     kernels: tuple[tuple[str, str, int, float], ...] = field(default=())
+    signal: int = 0
 
 
 class Reporter(Protocol):

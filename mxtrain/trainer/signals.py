@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM: the running batch is finished, then the run ends in order."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+
+class StopRequest:
+    """While in its ``with`` block, remembers the first signal; a second Ctrl-C stops at once.
+
+    `number` is the signal received, 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def requested(self) -> bool:
+        """Whether a signal has arrived."""
+        return self.number != 0
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            raise KeyboardInterrupt
+        self.number = number
+
+    def __enter__(self) -> Self:
+        # Python allows handlers in the main thread only; elsewhere the caller has its own way.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
