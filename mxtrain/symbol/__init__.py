@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Number
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mxtrain.errors import MXNetError
+from mxtrain.errors import MXNetError, closest
 from mxtrain.op import registry
-from mxtrain.symbol.arithmetic import FUNCTIONS, combine
+from mxtrain.symbol.arithmetic import FUNCTIONS, NUMBERS, combine
 from mxtrain.symbol.compose import create, function, variable
 from mxtrain.symbol.json import from_json as load_json
 from mxtrain.symbol.symbol import Symbol
@@ -46,8 +47,10 @@ def load(fname: str) -> Symbol:
         raise MXNetError(f"{fname}: {error}") from None
 
 
-def _or_number(name: str) -> Callable[[Any, Any], Symbol]:
-    def apply(left: Any, right: Any) -> Symbol:
+def _or_number(name: str) -> Callable[[Any, Any], Any]:
+    def apply(left: Any, right: Any) -> Any:
+        if isinstance(left, Number) and isinstance(right, Number):
+            return NUMBERS[name](left, right)
         return combine(FUNCTIONS[name], left, right)
 
     apply.__name__ = name
@@ -60,7 +63,9 @@ def __getattr__(name: str) -> Any:
     if name in FUNCTIONS:
         return _or_number(name)
     if name.startswith("__") or name not in registry:
-        raise AttributeError(f"module 'mxtrain.symbol' has no operator '{name}'")
+        near = None if name.startswith("_") else closest(name, [*__all__, *registry.spellings()])
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise AttributeError(f"module 'mxtrain.symbol' has no operator '{name}'{hint}")
     return function(name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from numbers import Number
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -47,6 +49,7 @@ OPERATORS = {
     "eq": Spelling("_equal", "_equal", "_equal_scalar", "_equal_scalar"),
     "ne": Spelling("_not_equal", "_not_equal", "_not_equal_scalar", "_not_equal_scalar"),
 }
+# The functions of the API: operators for a symbol and a symbol or number, and what two numbers give.
 FUNCTIONS = {
     "maximum": Spelling("_maximum", "_maximum", "_maximum_scalar", "_maximumscalar"),
     "minimum": Spelling("_minimum", "_minimum", "_minimum_scalar", "_minimumscalar"),
@@ -54,6 +57,14 @@ FUNCTIONS = {
     "pow": OPERATORS["pow"],
     "power": OPERATORS["pow"],
     "modulo": OPERATORS["mod"],
+}
+NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
+    "maximum": max,
+    "minimum": min,
+    "hypot": math.hypot,
+    "pow": operator.pow,
+    "power": operator.pow,
+    "modulo": operator.mod,
 }
 
 
@@ -78,7 +89,12 @@ class Arithmetic:
     def __neg__(self) -> Symbol:
         from mxtrain.symbol.compose import create
 
-        return create("_mul_scalar", self, hint="_mulscalar", scalar=-1.0)  # type: ignore[arg-type]
+        return create("_mul_scalar", self, hint="_mulscalar", scalar=-1.0)
+
+    def __abs__(self) -> Symbol:
+        from mxtrain.symbol.compose import create
+
+        return create("abs", self)
 
     def __bool__(self) -> bool:
         raise NotImplementedForSymbol(

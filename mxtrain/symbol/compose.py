@@ -10,13 +10,14 @@ from mxtrain.errors import CallError, MXNetError
 from mxtrain.name import NameManager
 from mxtrain.op import Operator, registry
 from mxtrain.op.attribute import to_text
+from mxtrain.symbol.given import checked_texts
 from mxtrain.symbol.node import Entry, Node, hide, is_free_key
 from mxtrain.symbol.symbol import Symbol
 
 
 def create(
     operator: str,
-    *inputs: Symbol,
+    *inputs: Any,
     name: str | None = None,
     attr: dict[str, str] | None = None,
     hint: str | None = None,
@@ -27,7 +28,8 @@ def create(
     Parameters
     ----------
     operator : a registered name or alias, e.g. ``"FullyConnected"``.
-    inputs : the inputs in order; further positional values are attributes in declared order.
+    inputs : the inputs in order, None for a missing one; further positional values are
+        attributes in declared order.
     name : the node's name; an automatic one when None.
     attr : free attributes (keys with two underscores on both sides, or hidden keys).
     arguments : inputs (symbols) and attributes (anything else) by name.
@@ -45,14 +47,14 @@ def create(
         for key in [k for k, v in attributes.items() if v is None and k in cls.argument_names]:
             del attributes[key]
     for value in positional:
-        if not isinstance(value, Symbol):
+        if not isinstance(value, Symbol) and (value is not None or cls.variadic):
             raise CallError(
                 f"{operator}: inputs are symbols, not {type(value).__name__} ({value!r}); "
                 "give attributes by name"
             )
     if cls.variadic and "num_args" not in attributes:
         attributes["num_args"] = len(positional) + len(named)
-    texts = {hide(k): v for k, v in AttrScope.current().get(attr).items()}
+    texts = {hide(k): v for k, v in AttrScope.current().get(checked_texts(attr)).items()}
     texts |= {hide(key): to_text(value) for key, value in attributes.items()}
     node_name = NameManager.current().get(name, hint or operator.lower())
     node = Node(cls.op_name, node_name, texts)
@@ -76,8 +78,10 @@ def _positional_attributes(
     return found
 
 
-def _connect(node: Node, positional: list[Symbol], named: dict[str, Symbol]) -> list[Entry]:
+def _connect(node: Node, positional: list[Symbol | None], named: dict[str, Symbol]) -> list[Entry]:
     wanted = node.operator.inputs()
+    while len(positional) > len(wanted) and positional[-1] is None:
+        positional.pop()
     if len(positional) > len(wanted):
         raise MXNetError(
             f"{node.described} takes {len(wanted)} inputs ({', '.join(wanted)}), "
@@ -91,10 +95,11 @@ def _connect(node: Node, positional: list[Symbol], named: dict[str, Symbol]) -> 
     inits = node.operator.input_inits()
     entries = []
     for number, name in enumerate(wanted):
-        if number < len(positional):
+        given = positional[number] if number < len(positional) else None
+        if given is not None:
             if name in named:
                 raise TypeError(f"{node.described} got two symbols for '{name}'")
-            entry = _single(positional[number], node, name)
+            entry = _single(given, node, name)
         elif name in named:
             entry = _single(named[name], node, name)
         else:
@@ -140,7 +145,8 @@ def variable(
     """
     if not isinstance(name, str):
         raise TypeError(f"a variable's name is text, not {type(name).__name__} ({name!r})")
-    attrs = {hide(key): value for key, value in AttrScope.current().get(attr).items()}
+    texts = AttrScope.current().get(checked_texts(attr))
+    attrs = {hide(key): value for key, value in texts.items()}
     if shape is not None:
         attrs["__shape__"] = to_text(tuple(shape))
     if lr_mult is not None:

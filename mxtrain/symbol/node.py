@@ -50,6 +50,12 @@ class Node:
             self._operator = cls(**parse_attributes(cls, self.described, self.operator_attrs))
         return self._operator
 
+    def set_attrs(self, attrs: dict[str, str]) -> None:
+        """Replace the attributes; MXNetError, with nothing changed, where they do not fit."""
+        changed = Node(self.op, self.name, attrs)
+        self._operator = None if self.is_variable else changed.operator
+        self.attrs = attrs
+
     @property
     def operator_attrs(self) -> dict[str, str]:
         """The attributes that belong to the operator."""

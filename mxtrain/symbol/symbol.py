@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mxtrain.errors import MXNetError, unknown_name
+from mxtrain.errors import MXNetError, closest, unknown_name
 from mxtrain.op import registry
 from mxtrain.op.shape import is_complete
 from mxtrain.symbol.arithmetic import Arithmetic
+from mxtrain.symbol.given import checked_texts, dtype_name, given_shape
 from mxtrain.symbol.infer import entry_key, fill_types, infer_shapes, infer_types
 from mxtrain.symbol.node import Entry, Node, hide, topological_order, with_hidden_spellings
 
@@ -49,19 +50,32 @@ class Symbol(Arithmetic):
 
     def __getitem__(self, key: int | str | slice) -> Symbol:
         if isinstance(key, str):
-            names = self.list_outputs()
-            if key not in names:
-                raise ValueError(unknown_name("output", key, names))
-            return Symbol([self.entries[names.index(key)]])
+            return Symbol([self.entries[self._number_of_output(key)]])
         if isinstance(key, slice):
+            if not self.entries[key]:
+                raise IndexError(f"{key} takes none of the {len(self.entries)} outputs")
             return Symbol(self.entries[key])
+        if not isinstance(key, int):
+            raise TypeError(f"an output is chosen by name or number, not by {type(key).__name__}")
         if not -len(self.entries) <= key < len(self.entries):
             raise IndexError(f"output {key} of a symbol with {len(self.entries)} outputs")
         return Symbol([self.entries[key]])
 
+    def _number_of_output(self, name: str) -> int:
+        names = self.list_outputs()
+        if name not in names:
+            raise ValueError(unknown_name("output", name, names))
+        if names.count(name) > 1:
+            raise ValueError(f"{names.count(name)} outputs are called '{name}'; choose by number")
+        return names.index(name)
+
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in registry:
+        if name.startswith("_"):
             raise AttributeError(f"Symbol has no attribute '{name}'")
+        if name not in registry:
+            near = closest(name, [*dir(type(self)), *registry.spellings()])
+            hint = f"; did you mean '{near}'?" if near else ""
+            raise AttributeError(f"Symbol has no attribute or operator '{name}'{hint}")
         from mxtrain.symbol.compose import create
 
         return lambda *args, **kwargs: create(name, self, *args, **kwargs)
@@ -135,14 +149,9 @@ class Symbol(Arithmetic):
 
     def _set_attr(self, **attributes: str) -> None:
         """Set attributes of the node; a bad one for its operator is an MXNetError."""
+        added = {hide(key): value for key, value in checked_texts(attributes).items()}
         for node in self._head_nodes():
-            for key, value in attributes.items():
-                if not isinstance(value, str):
-                    raise ValueError(f"attributes are texts: {key}={value!r}")
-                node.attrs[hide(key)] = value
-            node._operator = None
-            if not node.is_variable:
-                node.operator  # noqa: B018  (parses, so that a bad attribute is refused here)
+            node.set_attrs({**node.attrs, **added})
 
     # -- inference ---------------------------------------------------------------------------
 
@@ -173,7 +182,7 @@ class Symbol(Arithmetic):
         self, *args: Any, **kwargs: Any
     ) -> tuple[list[Any], list[Any], list[Any]]:
         """Return what is known of all shapes: ``()`` for an unknown rank, 0 for an unknown axis."""
-        named = {k: tuple(v) if v else None for k, v in self._by_name(args, kwargs).items()}
+        named = {k: given_shape(k, v) for k, v in self._by_name(args, kwargs).items()}
         known = infer_shapes(self.nodes(), self._by_node(named))
         return self._listed(known, unknown=())
 
@@ -199,6 +208,8 @@ class Symbol(Arithmetic):
         names = self.list_arguments()
         if args and kwargs:
             raise ValueError("give shapes or types either by position or by name, not both")
+        if len(args) > len(names):
+            raise MXNetError(f"{len(names)} arguments ({', '.join(names)}), {len(args)} given")
         if args:
             return dict(zip(names, args, strict=False))
         known = [*names, *self.list_auxiliary_states()]
@@ -229,15 +240,32 @@ class Symbol(Arithmetic):
         """Return a copy in which variables are replaced by other symbols."""
         if args and kwargs:
             raise TypeError("compose either by position or by name, not both")
-        for value in (*args, *kwargs.values()):
-            if not isinstance(value, Symbol):
-                raise TypeError(f"composition takes symbols, not {type(value).__name__}")
-        replacements = dict(zip(self.list_arguments(), args, strict=False)) if args else kwargs
-        replacing = {key: symbol.entries[0] for key, symbol in replacements.items()}
-        copied = self._copy(replacing)
-        if name is not None:
+        replacements = self._replacements(args, kwargs)
+        copied = self._copy({key: symbol.entries[0] for key, symbol in replacements.items()})
+        if name is not None and not self.entries[0].node.is_variable:
             copied.entries[0].node.name = name
         return copied
+
+    def _replacements(
+        self, args: tuple[Symbol, ...], kwargs: Mapping[str, Symbol]
+    ) -> Mapping[str, Symbol]:
+        names, inputs = self.list_arguments(), self.list_inputs()
+        if len(args) > len(names):
+            raise MXNetError(
+                f"composition: {len(names)} arguments ({', '.join(names)}), {len(args)} symbols"
+            )
+        found = dict(zip(names, args, strict=False)) if args else kwargs
+        for key, value in found.items():
+            if key not in inputs:
+                raise MXNetError(unknown_name("input", key, inputs))
+            if not isinstance(value, Symbol):
+                raise TypeError(f"composition takes symbols, not {type(value).__name__}")
+            if len(value) != 1:
+                raise MXNetError(
+                    f"composition: '{key}' is one output, {value!r} has {len(value)}; "
+                    "choose one with [i]"
+                )
+        return found
 
     def _copy(self, replacing: Mapping[str, Entry]) -> Symbol:
         twins: dict[int, Node] = {}
@@ -289,19 +317,9 @@ class Symbol(Arithmetic):
 
     def debug_str(self) -> str:
         """Return a listing of the graph, one node at a time."""
-        lines = ["Symbol Outputs:"]
-        lines += [f"\toutput[{i}]={name}" for i, name in enumerate(self.list_outputs())]
-        for node in self.nodes():
-            if node.is_variable:
-                lines.append(f"Variable:{node.name}")
-                continue
-            lines += ["--------------------", f"Op:{node.op}, Name={node.name}", "Inputs:"]
-            for number, entry in enumerate(node.inputs):
-                lines.append(f"\targ[{number}]={entry.node.output_names()[entry.index]}")
-            if node.attrs:
-                lines.append("Attrs:")
-                lines += [f"\t{key}={value}" for key, value in sorted(node.attrs.items())]
-        return "\n".join(lines) + "\n"
+        from mxtrain.symbol.listing import listing
+
+        return listing(self)
 
     # -- execution ---------------------------------------------------------------------------
 
@@ -332,10 +350,3 @@ class Symbol(Arithmetic):
     def eval(self, ctx: Any = None, **arrays: Any) -> list[NDArray]:
         """Compute the outputs for given arrays, once."""
         return self.bind(ctx, arrays, grad_req="null").forward()
-
-
-def dtype_name(dtype: Any) -> str:
-    """Return the name of an element type given as a text, a NumPy type or a dtype."""
-    import numpy as np
-
-    return np.dtype(dtype).name
