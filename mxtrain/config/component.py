@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from mxtrain.config import plugins
@@ -59,7 +59,7 @@ def read_component(
     if node.is_mapping:
         settings = read_settings(cls, node, path, context, named.value, ("name",), managed)
     else:
-        report_missing(cls, node, path, context, named.value)
+        report_missing(cls, node, path, context, named.value, managed)
     return BAD if settings is BAD else Component(canonical(registry, cls), settings)
 
 
@@ -114,7 +114,7 @@ def read_settings(
     known = {key: setting for key, setting in known.items() if key not in managed}
     values = read_values(known, given, path, context, {})
     guessed = report_unknown(given, path, context, known, f"unknown setting of {shown}")
-    report_missing(cls, node, path, context, shown, guessed)
+    report_missing(cls, node, path, context, shown, {*guessed, *managed})
     return values if len(context.problems) == before else BAD
 
 
@@ -124,11 +124,14 @@ def report_missing(
     path: str,
     context: Context,
     shown: str,
-    guessed: set[str] | None = None,
+    excused: Container[str],
 ) -> None:
-    """Note every required setting of `cls` that the mapping (or bare name) `node` leaves out."""
+    """Note every required setting of `cls` that the mapping (or bare name) `node` leaves out.
+
+    `excused` are those that the tool gives itself, or that a misspelled key stands for.
+    """
     given = node.value if node.is_mapping else {}
     for name, setting in settings_by_name(cls).items():
-        if setting.required and name not in given and name not in (guessed or ()):
+        if setting.required and name not in given and name not in excused:
             text = f"missing: {shown} needs it ({missing_text(setting)})"
             context.problems.add(node.mark, joined(path, name), text)

@@ -55,10 +55,12 @@ def read_inputs(
         if node is not None:
             return context.bad(node, joined(entry.path, "inputs"), "a Variable has no inputs")
         return ()
+    path = joined(entry.path, "inputs")
     if node is None:
         takes_none = entry.operator is not None and not entry.operator.inputs()
-        return () if takes_none and not entry.cls.variadic else (previous,)
-    path = joined(entry.path, "inputs")
+        if takes_none and not entry.cls.variadic:
+            return ()
+        node = Node(previous, entry.node.mark, previous)
     annotation = settings_by_name(NodeSpec)["inputs"].annotation
     inputs = read_value(annotation, node, path, context)
     if inputs is BAD:
@@ -84,7 +86,7 @@ def _check_reference(
 ) -> bool:
     """Check that `node` names one output of something before the node `entry`."""
     text = node.value
-    indexed = INDEXED.fullmatch(text)
+    indexed = None if text in known else INDEXED.fullmatch(text)
     name = indexed[1] if indexed else text
     if name in known:
         source = known[name]

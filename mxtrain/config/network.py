@@ -92,15 +92,17 @@ def _check_arguments(
     function: Any, spec: PythonSymbol, node: Node, path: str, context: Context
 ) -> None:
     parameters = inspect.signature(function).parameters
+    guessed: set[str] = set()
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         known = ["python", "function", *parameters]
-        report_unknown(node, path, context, known, f"unknown argument of {spec.function}()")
+        what = f"unknown argument of {spec.function}()"
+        guessed = report_unknown(node, path, context, known, what)
     for name, parameter in parameters.items():
         needed = parameter.default is parameter.empty and parameter.kind in (
             parameter.POSITIONAL_OR_KEYWORD,
             parameter.KEYWORD_ONLY,
         )
-        if needed and name not in spec.arguments:
+        if needed and name not in {*spec.arguments, *guessed}:
             text = f"missing: {spec.function}() needs this argument"
             context.problems.add(node.mark, joined(path, name), text)
 

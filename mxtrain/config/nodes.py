@@ -105,10 +105,16 @@ def _read_attributes(entry: Entry, context: Context) -> None:
     )
     if entry.attrs is BAD or entry.cls is Variable:
         return
+    counted = {"num_args": _number_of_inputs(entry.node)} if entry.cls.variadic else {}
     try:
-        entry.operator = entry.cls(**entry.attrs)
+        entry.operator = entry.cls(**counted, **entry.attrs)
     except (ValueError, TypeError, RuntimeError, AssertionError) as error:
         entry.attrs = context.bad(entry.node, entry.path, str(error))
+
+
+def _number_of_inputs(node: Node) -> int:
+    inputs = node.value.get("inputs")
+    return len(inputs.value) if inputs is not None and (inputs.is_list or inputs.is_mapping) else 1
 
 
 def _connected(entries: list[Entry], context: Context) -> Iterator[NodeSpec]:
