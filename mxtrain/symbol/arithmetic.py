@@ -49,7 +49,7 @@ OPERATORS = {
     "eq": Spelling("_equal", "_equal", "_equal_scalar", "_equal_scalar"),
     "ne": Spelling("_not_equal", "_not_equal", "_not_equal_scalar", "_not_equal_scalar"),
 }
-# The functions of the API: operators for a symbol and a symbol or number, and what two numbers give.
+# Functions that take symbols and numbers; two numbers give a number, by `NUMBERS`.
 FUNCTIONS = {
     "maximum": Spelling("_maximum", "_maximum", "_maximum_scalar", "_maximumscalar"),
     "minimum": Spelling("_minimum", "_minimum", "_minimum_scalar", "_minimumscalar"),
@@ -102,6 +102,8 @@ class Arithmetic:
         )
 
     __hash__ = object.__hash__
+    # A NumPy number on the left leaves the operation to us, and does not try to make an array.
+    __array_ufunc__ = None
 
 
 def _method(spelling: Spelling, reflected: bool) -> Callable[[Any, Any], Any]:

@@ -18,7 +18,7 @@ BYTES = 1 << 21
 # NumPy converts element types in pieces of 8192 numbers; that is no array memory.
 ALLOWED = BYTES // 8
 
-ATTRS: dict[str, dict[str, Any]] = {"one_hot": {"depth": 64}}
+ATTRS: dict[str, dict[str, Any]] = {"one_hot": {"depth": 4}}
 ZERO_CASES = [
     {
         "op": op,
