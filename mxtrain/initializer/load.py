@@ -135,11 +135,15 @@ def _read_npz(fname: str) -> dict[str, Array]:
 
     import numpy as np
 
-    try:
-        with np.load(fname, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, BadZipFile, EOFError, AttributeError) as error:
-        raise FileFormatError(f"{fname} is no .npz file of plain arrays: {error}") from error
+    # Opened here, so that it is closed whatever NumPy finds in it.
+    with Path(fname).open("rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise FileFormatError(f"{fname} is an .npy file; save arrays by name with np.savez")
+            return {name: archive[name] for name in archive.files}
+        except (ValueError, BadZipFile, EOFError) as error:
+            raise FileFormatError(f"{fname} is no .npz file of plain arrays: {error}") from error
 
 
 def _read_safetensors(fname: str) -> dict[str, Array]:

@@ -1,0 +1,378 @@
+"""Initializers by distribution and by property, text forms, users' own classes, words."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mxtrain as mx
+from mxtrain.errors import CallError, ShapeError
+from mxtrain.initializer import InitDesc, Initializer, alias, create, register, registry
+from mxtrain.settings import settings
+
+DTYPES = ["float16", "float32", "float64"]
+
+
+@pytest.fixture
+def own_names() -> Iterator[None]:
+    """Forget what a test registers."""
+    classes, aliases = dict(registry._classes), dict(registry._aliases)
+    yield
+    registry._classes, registry._aliases = classes, aliases
+
+
+def filled(initializer: Any, shape: Any, dtype: Any = "float32", seed: int = 3) -> Any:
+    mx.random.seed(seed)
+    array = mx.nd.zeros(shape, dtype=dtype)
+    initializer(InitDesc("x_weight"), array)
+    return array
+
+
+# -- distributions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("Uniform(0.3)", 0.3), ("Xavier()", (3 / 200) ** 0.5), ("Xavier(magnitude=6)", 0.03**0.5)],
+)
+def test_uniform_distributions(text: str, limit: float, dtype: str) -> None:
+    values = np.sort(filled(eval(f"mx.init.{text}"), (200, 200), dtype).ravel().astype(float))
+    expected = np.linspace(-limit, limit, values.size)
+    # Kolmogorov-Smirnov: 1.95 / sqrt(n) is exceeded once in a thousand seeds; this one is fixed.
+    assert np.abs(values - expected).max() / (2 * limit) < 1.95 / 200
+    assert values[0] >= -limit * 1.001 and values[-1] <= limit * 1.001
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("text", "sigma"),
+    [
+        ("Normal(0.5)", 0.5),
+        ("Xavier('gaussian', 'in', 2)", 0.1),
+        ("MSRAPrelu(slope=0)", 0.1),
+        ("MSRAPrelu('out', slope=1)", 0.005**0.5),
+    ],
+)
+def test_normal_distributions(text: str, sigma: float, dtype: str) -> None:
+    values = filled(eval(f"mx.init.{text}"), (200, 200), dtype).ravel().astype(float) / sigma
+    n = values.size
+    assert abs(values.mean()) < 4 / n**0.5
+    assert abs(values.std() - 1) < 4 / (2 * n) ** 0.5
+    inside = (np.abs(values) < 1).mean()
+    assert abs(inside - 0.682689) < 4 * (0.6827 * 0.3173 / n) ** 0.5
+    assert np.abs(values).max() > 3.5
+
+
+def test_quantized_weights_are_whole_numbers_in_their_range() -> None:
+    mx.random.seed(0)
+    array = np.full((100, 100), 99, np.int8)
+    mx.init.Zero()(InitDesc("fc_weight_quantize"), array)
+    assert set(np.unique(array)) == set(range(-127, 127)) | {99} - {99}
+
+
+def test_the_seed_decides_every_bit() -> None:
+    for name in ("uniform", "normal", "xavier", "orthogonal"):
+        first, same, other = (filled(create(name), (5, 7), seed=s) for s in (1, 1, 2))
+        assert np.array_equal(first, same)
+        assert not np.array_equal(first, other)
+
+
+def test_half_precision_is_the_rounded_single_precision() -> None:
+    single = filled(mx.init.Uniform(), (50,))
+    assert np.array_equal(filled(mx.init.Uniform(), (50,), "float16"), single.astype("float16"))
+
+
+# -- properties --------------------------------------------------------------------------------
+
+shapes = st.lists(st.integers(1, 6), min_size=2, max_size=4).map(tuple)
+
+
+@given(shapes, st.floats(0.1, 10), st.sampled_from(["uniform", "normal"]), st.integers(0, 99))
+def test_orthogonal_rows_or_columns(shape: Any, scale: float, word: str, seed: int) -> None:
+    matrix = filled(mx.init.Orthogonal(scale, word), shape, "float64", seed).reshape(shape[0], -1)
+    rows, columns = matrix.shape
+    product = matrix @ matrix.T if rows <= columns else matrix.T @ matrix
+    np.testing.assert_allclose(product, scale**2 * np.eye(min(rows, columns)), atol=1e-9)
+
+
+@given(
+    shapes,
+    st.sampled_from(["avg", "in", "out"]),
+    st.floats(0, 100),
+    st.sampled_from(DTYPES),
+    st.integers(0, 99),
+)
+def test_xavier_bounds(shape: Any, factor: str, magnitude: float, dtype: str, seed: int) -> None:
+    array = filled(mx.init.Xavier("uniform", factor, magnitude), shape, dtype, seed)
+    rest = np.prod(shape[2:])
+    fans = {"in": shape[1] * rest, "out": shape[0] * rest}
+    fan = fans.get(factor, (shape[0] + shape[1]) * rest / 2)
+    assert np.abs(array).max() <= np.sqrt(magnitude / fan) * (1 + np.finfo(dtype).eps)
+
+
+@given(st.integers(1, 9), st.integers(0, 99))
+def test_square_bilinear_kernels_are_never_negative(size: int, seed: int) -> None:
+    array = filled(mx.init.Bilinear(), (2, 1, size, size), "float64", seed)
+    assert array.min() >= 0 and array.max() <= 1
+    assert np.array_equal(array[0], array[1])
+    assert np.array_equal(array, array.transpose(0, 1, 3, 2))
+
+
+numbers = st.floats(-1e6, 1e6)
+INSTANCES = {
+    "bilinear": st.builds(mx.init.Bilinear),
+    "constant": st.builds(
+        mx.init.Constant,
+        numbers | st.lists(numbers, min_size=1) | st.lists(numbers, min_size=1).map(np.array),
+    ),
+    "lstmbias": st.builds(mx.init.LSTMBias, numbers),
+    "msraprelu": st.builds(mx.init.MSRAPrelu, st.sampled_from(["avg", "in", "out"]), numbers),
+    "normal": st.builds(mx.init.Normal, numbers),
+    "one": st.builds(mx.init.One),
+    "orthogonal": st.builds(mx.init.Orthogonal, numbers, st.sampled_from(["uniform", "normal"])),
+    "uniform": st.builds(mx.init.Uniform, numbers),
+    "xavier": st.builds(mx.init.Xavier, st.just("gaussian"), st.just("in"), numbers),
+    "zero": st.builds(mx.init.Zero),
+}
+
+
+def test_every_registered_initializer_has_a_row() -> None:
+    assert set(INSTANCES) == set(registry.names())
+
+
+@given(st.one_of(*INSTANCES.values()))
+def test_text_form_round_trip(initializer: Any) -> None:
+    again = create(initializer.dumps())
+    assert type(again) is type(initializer) and again == initializer
+    assert again.dumps() == initializer.dumps()
+    name, arguments = json.loads(initializer.dumps())
+    assert create({"initializer": name, **arguments}) == initializer
+
+
+@pytest.mark.parametrize("name", sorted(INSTANCES))
+def test_every_setting_has_a_meaning_and_every_class_a_source(name: str) -> None:
+    cls = registry.get(name)
+    assert all(setting.meaning for setting in settings(cls))
+    assert "MXNet 1.9.1" in (cls.__dict__["__doc__"] or "")
+
+
+# -- calls -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("desc", "array", "word"),
+    [(3, np.zeros(2), "3"), (InitDesc("a_bias"), [0.0], "a_bias"), ("a_bias", 1.0, "float")],
+)
+def test_wrong_kinds_of_arguments(desc: Any, array: Any, word: str) -> None:
+    with pytest.raises(TypeError, match=word):
+        mx.init.Zero()(desc, array)
+
+
+def test_constructor_order_is_that_of_the_reference() -> None:
+    assert mx.init.Xavier("gaussian", "in", 2).magnitude == 2
+    assert mx.init.Orthogonal(2.0, "normal").rand_type == "normal"
+    assert mx.init.MSRAPrelu("out", 0.5) == mx.init.MSRAPrelu(slope=0.5, factor_type="out")
+    with pytest.raises(TypeError, match=r"did you mean 'scale'"):
+        mx.init.Uniform(skale=1)
+    with pytest.raises(TypeError, match="needs a value for: value"):
+        mx.init.Constant()
+
+
+def test_desc_is_its_name_and_remembers_the_caller() -> None:
+    desc = InitDesc("fc_bias", {"lr_mult": "2"})
+    assert (desc, desc.attrs, desc.global_init) == ("fc_bias", {"lr_mult": "2"}, None)
+    one = mx.init.One()
+    one(desc, np.zeros(2))
+    assert desc.global_init is one
+    mx.init.Zero()(desc, np.zeros(2))
+    assert desc.global_init is one
+
+
+def test_arrays_are_filled_in_place_whatever_their_layout() -> None:
+    base = np.zeros((4, 6))
+    mx.init.Uniform()(InitDesc("x_weight"), base[::2, ::3].T)
+    assert np.count_nonzero(base) == 4
+
+
+def test_shapes_that_do_not_fit() -> None:
+    with pytest.raises(ShapeError, match=r"\(4,\)"):
+        filled(mx.init.Orthogonal(), (4,))
+    with pytest.warns(DeprecationWarning), pytest.raises(CallError, match=r"shape \(6,\)"):
+        mx.init.Zero()("stn_loc_bias", np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ('["normal"]', ValueError),
+        ("[1, 2", ValueError),
+        ('{"sigma": 1}', ValueError),
+        (3, CallError),
+        (None, CallError),
+        ("nosuch", CallError),
+    ],
+)
+def test_create_refuses(given: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        create(given)
+
+
+def test_create_takes_its_first_argument_by_name() -> None:
+    assert create(initializer="normal", sigma=2) == mx.init.Normal(2)
+
+
+# -- verbosity ---------------------------------------------------------------------------------
+
+
+def test_verbosity(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    one = mx.init.One()
+    one(InitDesc("a_weight"), np.zeros(4))
+    assert not caplog.messages
+    assert one.set_verbosity(True) is one
+    one(InitDesc("a_weight"), np.zeros(4))
+    one.set_verbosity(True, lambda array: f"sum {array.sum():g}")
+    one(InitDesc("a_bias"), np.ones(4))
+    one(InitDesc("b", {"__init__": "ones"}), np.zeros(4))
+    assert caplog.messages == [
+        "Initialized a_weight as weight: 1.0",
+        "Initialized a_bias as bias: sum 0",
+        "Initialized b as ones: sum 4",
+    ]
+
+
+# -- users' own classes ------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_class_with_an_ordinary_constructor() -> None:
+    @register
+    class Ramp(Initializer):
+        def __init__(self, top: float, bottom: float = 0.0) -> None:
+            super().__init__(top=top, bottom=bottom)
+            self.top, self.bottom = top, bottom
+
+        def _init_weight(self, name: str, array: Any) -> None:
+            array[...] = np.linspace(self.bottom, self.top, array.size).reshape(array.shape)
+
+        def _init_bias(self, name: str, array: Any) -> None:
+            array[...] = -1
+
+    ramp = Ramp(3.0)
+    assert ramp.dumps() == '["ramp", {"top": 3.0, "bottom": 0.0}]'
+    assert create(ramp.dumps()) == ramp != Ramp(4.0)
+    assert filled(ramp, (4,)).tolist() == [0, 1, 2, 3]
+    assert [setting.name for setting in settings(Ramp)] == ["top", "bottom"]
+    array = np.zeros(2)
+    ramp(InitDesc("a_bias"), array)
+    assert array.tolist() == [-1, -1]
+    assert ramp.rule_for("a_bias") == "Ramp (name ends with bias)"
+    assert ramp.rule_for("a_weight") == "Ramp: top 3.0, bottom 0.0"
+    assert repr(ramp) == "Ramp(top=3.0, bottom=0.0)"
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_class_with_declared_settings() -> None:
+    @register
+    @alias("fill")
+    class Filling(Initializer):
+        value: Annotated[float, "what to fill with"] = 2.0
+
+        def _init_weight(self, name: str, array: Any) -> None:
+            array[...] = self.value
+
+        def _init_default(self, name: str, array: Any) -> None:
+            array[...] = 9
+
+    assert filled(create("FILL", value=5), (2,)).tolist() == [5, 5]
+    array = np.zeros(1)
+    Filling()(InitDesc("anything"), array)
+    assert array == 9
+    assert Filling().rule_for("anything") == "Filling"
+
+
+@pytest.mark.usefixtures("own_names")
+def test_alias_alone_enters_a_class() -> None:
+    @alias("first_name", "second_name")
+    class Named(mx.init.One):
+        pass
+
+    assert type(create("first_name")) is type(create("Second_Name")) is type(create("named"))
+
+
+def test_base_class_keeps_keywords_and_has_no_weight_rule() -> None:
+    base = Initializer(a=1, b=[2])
+    assert base.dumps() == '["initializer", {"a": 1, "b": [2]}]'
+    with pytest.raises(NotImplementedError, match="_init_weight"):
+        base(InitDesc("x_weight"), np.zeros(1))
+    array = np.zeros(1)
+    base(InitDesc("x_gamma"), array)
+    assert array == 1
+    with pytest.raises(TypeError, match="keyword"):
+        Initializer(1)
+    with pytest.raises(TypeError, match="JSON"):
+        Initializer(a=object()).dumps()
+
+
+@pytest.mark.usefixtures("own_names")
+def test_register_warns_when_it_replaces_and_refuses_other_classes() -> None:
+    with pytest.warns(UserWarning, match="initializer 'zero' now means"):
+        register(type("Zero", (Initializer,), {}))
+    with pytest.raises(CallError, match="int"):
+        register(int)
+
+
+# -- words -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("Xavier()", "fc_weight", "Xavier: uniform ±0.866"),
+        ("Xavier('gaussian')", "fc_weight", "Xavier: normal, sigma 0.866"),
+        ("MSRAPrelu(slope=0)", "fc_weight", "MSRAPrelu: normal, sigma 0.7071"),
+        ("Uniform()", "fc_weight", "Uniform: uniform ±0.07"),
+        ("Orthogonal()", "fc_weight", "Orthogonal: rows of length 1.414"),
+        ("Constant(3)", "fc_weight", "Constant: 3"),
+        ("Constant([[1, 2]])", "fc_weight", "Constant: array of shape (1, 2)"),
+        ("Zero()", "fc_weight", "Zero"),
+        ("Xavier()", "fc_bias", "zero (name ends with bias)"),
+        ("Xavier()", "bn_gamma", "one (name ends with gamma)"),
+        ("Mixed(['fc', '.*'], [mx.init.One(), None])", "fc_weight", "One (pattern 'fc')"),
+        ("Load({'fc_weight': np.zeros(1)})", "fc_weight", "loaded from a dict"),
+        ("Load({}, mx.init.One())", "fc_bias", "zero (name ends with bias)"),
+    ],
+)
+def test_rule_for(text: str, name: str, words: str) -> None:
+    assert eval(f"mx.init.{text}").rule_for(InitDesc(name), shape=(4, 4)) == words
+
+
+def test_rule_for_attributes_and_unknown_shapes() -> None:
+    attributes = {"__init__": '["constant", {"value": 0.25}]'}
+    words = "from its init attribute: Constant: 0.25"
+    assert mx.init.Xavier().rule_for("a", attributes) == words
+    assert mx.init.Xavier().rule_for(InitDesc("a", attributes)) == words
+    assert mx.init.Normal(0.5).rule_for("a_weight") == "Normal: sigma 0.5"
+    assert (
+        mx.init.Orthogonal(2.0).rule_for("a_weight") == "Orthogonal: scale 2.0, rand_type uniform"
+    )
+    with pytest.raises(ValueError, match="'nothing'"):
+        mx.init.Xavier().rule_for("nothing")
+
+
+def test_the_package_imports_without_numpy() -> None:
+    code = (
+        "import sys, mxtrain.initializer as i; i.Xavier; [i.registry.get(n) for n in i.registry];"
+        "sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
