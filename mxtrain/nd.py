@@ -50,28 +50,30 @@ def view(array: np.ndarray[Any, Any]) -> NDArray:
     return array.view(NDArray)
 
 
-def array(source: ArrayLike, ctx: Context | None = None, dtype: DTypeLike = None) -> NDArray:
+def array(source: ArrayLike, ctx: Context | None = None, dtype: DTypeLike | None = None) -> NDArray:
     """Make an array; the type is that of an `NDArray` source, float32 for anything else.
 
     >>> array([1, 2]).dtype
     dtype('float32')
     """
     if dtype is None:
-        dtype = source.dtype if isinstance(source, NDArray) else np.float32
+        dtype = source.dtype if isinstance(source, NDArray) else np.dtype(np.float32)
     return view(np.array(source, dtype=dtype, subok=False))
 
 
-def zeros(shape: Any, ctx: Context | None = None, dtype: DTypeLike = None) -> NDArray:
+def zeros(shape: Any, ctx: Context | None = None, dtype: DTypeLike | None = None) -> NDArray:
     """Make an array of zeros (float32 by default)."""
     return view(np.zeros(shape, dtype or np.float32))
 
 
-def ones(shape: Any, ctx: Context | None = None, dtype: DTypeLike = None) -> NDArray:
+def ones(shape: Any, ctx: Context | None = None, dtype: DTypeLike | None = None) -> NDArray:
     """Make an array of ones (float32 by default)."""
     return view(np.ones(shape, dtype or np.float32))
 
 
-def full(shape: Any, val: float, ctx: Context | None = None, dtype: DTypeLike = None) -> NDArray:
+def full(
+    shape: Any, val: float, ctx: Context | None = None, dtype: DTypeLike | None = None
+) -> NDArray:
     """Make an array filled with `val` (float32 by default)."""
     return view(np.full(shape, val, dtype or np.float32))
 

@@ -118,10 +118,9 @@ class Program:
         return "\n".join([*lines, "-> " + ", ".join(map(self._name, self.outputs))])
 
     def _name(self, ref: Ref) -> str:
-        if ref.kind == "array":
-            return self.arrays[ref.index]
-        if ref.kind == "scalar":
-            return self.scalars[ref.index]
+        if ref.kind in ("array", "scalar"):
+            names, number = self.arrays if ref.kind == "array" else self.scalars, int(ref.index)
+            return names[number]
         return f"v{ref.index}" if ref.kind == "value" else repr(ref.index)
 
     def last_uses(self) -> dict[Ref, int]:
@@ -253,7 +252,7 @@ class _Trace:
 
 
 def trace(
-    formula: Callable[..., Any] | Callable[[Any], Callable[..., Any]],
+    formula: Callable[..., Any],
     arrays: Sequence[str],
     scalars: Sequence[str] = (),
     takes_maths: bool = False,
@@ -271,7 +270,7 @@ def trace(
     inputs = {name: Term(recorder, Ref("array", i), False) for i, name in enumerate(arrays)}
     inputs |= {name: Term(recorder, Ref("scalar", i), True) for i, name in enumerate(scalars)}
     inputs |= {name: Term(recorder, _ZERO, True) for name in zero}
-    function = formula(Maths(recorder)) if takes_maths else formula
+    function: Callable[..., Any] = formula(Maths(recorder)) if takes_maths else formula
     returned = function(**inputs)
     results = returned if isinstance(returned, tuple) else (returned,)
     outputs = tuple(recorder._term(result, "the result").ref for result in results)

@@ -78,7 +78,7 @@ class Lowering:
         self._free: list[Array] = []
         self._held: dict[int, int] = {}  # id of a scratch register -> value living in it
         self._finished: set[int] = set()  # ids of targets that hold their final value
-        self._root_of = {
+        self._root_of: dict[int, int] = {
             ref.index: number
             for number, ref in reversed(list(enumerate(program.outputs)))
             if ref.kind == "value"
@@ -102,13 +102,12 @@ class Lowering:
         self._release_registers(number, instruction, target)
 
     def _operand(self, ref: Ref) -> Array:
+        if ref.kind == "literal":
+            return np.array(ref.index, self.dtype)
+        number: int = ref.index
         if ref.kind == "array":
-            return self.arrays[ref.index]
-        if ref.kind == "scalar":
-            return self.scalars[ref.index]
-        if ref.kind == "value":
-            return self._values[ref.index]
-        return np.array(ref.index, self.dtype)
+            return self.arrays[number]
+        return self.scalars[number] if ref.kind == "scalar" else self._values[number]
 
     def _destination(self, number: int, instruction: Instruction, operands: list[Array]) -> Array:
         shape = np.broadcast_shapes(*(operand.shape for operand in operands))
@@ -242,7 +241,7 @@ class Segment:
                 number = next(used)
                 while number >= len(registers):
                     registers.append(np.empty(min(block, size), np.float64))
-                flat = registers[number].view(dtype)
+                flat: Array = registers[number].view(dtype)
                 return flat[: shape[0]]
 
             lowered = Lowering(program, parts, [parts[t] for t in targets], allocate)
