@@ -29,12 +29,15 @@ def pointwise(
     rule : what is computed; a name takes the scalars, in order, after the arrays.
     arrays : operands, which broadcast to the shape of `out`.
     out : target.
-    through_float : whether integer results are computed in double precision and then truncated,
-        as MXNet does for functions that have no integer form.
+    through_float : whether integers are computed in double precision and the result truncated, for
+        functions that have no integer form.
     """
     if through_float and out.dtype.kind != "f":
         wide = call.temp(out.shape, "float64")
-        _lines(call, rule, arrays, wide, scalars)
+        operands = [call.temp(array.shape, "float64") for array in arrays]
+        for array, operand in zip(arrays, operands, strict=True):
+            call.copy(array, operand)
+        _lines(call, rule, operands, wide, scalars)
         call.copy(wide, out)
     else:
         _lines(call, rule, arrays, out, scalars)

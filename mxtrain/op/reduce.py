@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Le
 
 from mxtrain.op.base import Operator, register
+from mxtrain.op.pointwise import pointwise
 from mxtrain.op.shape import Mismatch, Shapes, axis_of, size
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Mean(Reduce):
         """Y = sum of X / n."""
         out = call.outputs[0]
         super().forward(call)
-        call.emit(call.xp.divide, out, call.constant(self.count(call), out.dtype), out)
+        pointwise(call, "divide", [out], out, through_float=True, count=self.count(call))
 
     def backward(self, call: Call) -> None:
         """DX = G / n, repeated."""
@@ -190,7 +191,7 @@ class Norm(Reduce):
         call.emit(call.xp.square if self.ord == 2 else call.xp.absolute, data, parts)
         self.reduce(call, parts, out)
         if self.ord == 2:
-            call.emit(call.xp.sqrt, out, out)
+            pointwise(call, "sqrt", [out], out, through_float=True)
 
     def backward(self, call: Call) -> None:
         """DX = G X / Y, or G sign(X)."""

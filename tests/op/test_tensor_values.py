@@ -84,6 +84,9 @@ def test_integers_are_computed_as_fractions_and_truncated() -> None:
     assert run("_plus_scalar", x, scalar=1.5).tolist() == [8, -5, 3]
     assert run("elemwise_div", x, np.array([2, 2, 2], np.int32)).tolist() == [3, -3, 1]
     assert run("sqrt", np.array([10, 16], np.int32)).tolist() == [3, 4]
+    assert run("_power", x, np.array([-1, 2, 3], np.int32)).tolist() == [0, 49, 8]
+    assert run("mean", x, axis=0).tolist() == [0]
+    assert run("norm", x, axis=0).tolist() == [10]
     assert run("elemwise_add", x, x).dtype == np.int32
 
 
