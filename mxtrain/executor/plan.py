@@ -97,9 +97,10 @@ class Plan:
         """Return the forward program of a mode."""
         if is_train not in self._forward:
             program = Program()
-            for node in self.order:
-                if not node.is_variable and not self._is_view(node):
-                    program.add(self._lower_forward(node, is_train))
+            with np.errstate(all="ignore"):  # lowering computes constants
+                for node in self.order:
+                    if not node.is_variable:
+                        program.add(self._lower_forward(node, is_train))
             self._forward[is_train] = program
         return self._forward[is_train]
 
@@ -111,7 +112,8 @@ class Plan:
         """
         if is_train not in self._backward:
             self.forward(is_train)  # scratch buffers of the forward pass come first
-            self._backward[is_train] = _BackwardBuilder(self, is_train).build()
+            with np.errstate(all="ignore"):  # lowering computes constants
+                self._backward[is_train] = _BackwardBuilder(self, is_train).build()
         return self._backward[is_train]
 
     def output_of(self, node: Node) -> Array:
@@ -194,13 +196,11 @@ class Plan:
                 ]
             self._values.update(zip(keys, arrays, strict=True))
 
-    def _is_view(self, node: Node) -> bool:
-        return id(node) in self._views
-
     def _lower_forward(self, node: Node, is_train: bool) -> Step:
         self._memory.next_node()
         call = self.call(node, is_train)
-        node.operator.forward(call)
+        if id(node) not in self._views:  # a view is there as soon as its input is
+            node.operator.forward(call)
         results = zip(node.output_names(), call.outputs, strict=True)
         return Step(node, "forward", tuple(call.lines), tuple(results))
 
@@ -224,13 +224,18 @@ class _BackwardBuilder:
         return self.program, slots
 
     def _entries_wanting_a_gradient(self) -> set[Key]:
-        wanted = {(index, 0) for index in self.plan._gradients}
+        wanted = {(index, 0) for index in self.plan._gradients if self._is_float((index, 0))}
         for node in self.plan.order:
             if node.is_variable:
                 continue
             if any((id(e.node), e.index) in wanted for e in _differentiable(node)):
-                wanted |= {(id(node), i) for i in range(len(node.operator.outputs()))}
+                keys = [(id(node), index) for index in range(len(node.operator.outputs()))]
+                wanted |= {key for key in keys if self._is_float(key)}
         return wanted
+
+    def _is_float(self, key: Key) -> bool:
+        """Whether an entry holds floats; a gradient through integers is zero."""
+        return bool(self.plan._values[key].dtype.kind == "f")
 
     def _head_slots(self) -> list[Array | None]:
         slots: list[Array | None] = []
@@ -265,10 +270,10 @@ class _BackwardBuilder:
         ]
         grads: list[Array | None] = []
         after: list[Line] = []
-        differentiable = {id(entry) for entry in _differentiable(node)}
-        for entry in node.inputs[: len(node.operator.arguments())]:
+        operator = node.operator
+        for name, entry in zip(operator.arguments(), node.inputs, strict=False):
             key = (id(entry.node), entry.index)
-            if id(entry) not in differentiable or key not in self.wanted:
+            if name in operator.no_gradient or key not in self.wanted:
                 grads.append(None)
                 continue
             target, lines = self._contribution(key, plan._memory.temp)
