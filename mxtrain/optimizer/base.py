@@ -6,6 +6,7 @@ way: `create_state` and `update`.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -76,11 +77,11 @@ class Optimizer(OptimizerSettings):
                 f"param_idx2name maps indices to names in a dict, not a {type(names).__name__}"
             )
         self.idx2name: dict[int, str] = dict(names or {})
-        self.param_dict = self.param_dict or {}
         self.rescale_grad = 1.0 if self.rescale_grad is None else self.rescale_grad
         self.num_update = self.begin_num_update
         self._all_counts: dict[int, dict[int, int]] = {0: {}}
         self._index_update_count = self._all_counts[0]
+        self._rules: dict[Any, Any] = {}  # formulas traced for this optimizer
         self._take_rate(learning_rate)
         self.set_lr_mult({})
         self.set_wd_mult({})
@@ -203,7 +204,8 @@ class Optimizer(OptimizerSettings):
         the decay is in it), then states and scalars by name, and returns the new weight followed
         by the new states. Names that are settings, ``lr``, ``wd`` or among `extra_scalars` are
         scalars; all others are states, which start at zero. ``xp`` has NumPy's element-wise
-        functions. Numbers that `scalars` replaces are seen replaced.
+        functions. Numbers that `scalars` replaces are seen replaced; any other number is read when
+        the formula is first used and stays as it was then.
         """
         raise NotImplementedError(
             f"{type(self).__name__} has neither a rule nor an update method of its own"
@@ -218,15 +220,19 @@ class Optimizer(OptimizerSettings):
 
     @property
     def has_rule(self) -> bool:
-        """Whether this optimizer is stated as a formula (and keeps the built-in `update`)."""
+        """Whether the formula of `rule` is all there is: no update method of the class's own."""
         cls = type(self)
-        return cls.rule is not Optimizer.rule and cls.update is Optimizer.update
+        return (
+            cls.rule is not Optimizer.rule
+            and cls.update is Optimizer.update
+            and cls.update_multi_precision is Optimizer.update_multi_precision
+        )
 
     def create_state(self, index: int, weight: Any) -> Any:
         """Return new states for a weight: None, an array, or nested tuples and lists of them."""
-        if not self.has_rule:
+        if type(self).rule is Optimizer.rule:
             return None
-        from mxtrain.optimizer.rule import new_states
+        from mxtrain.optimizer.loose import new_states
 
         return new_states(self, weight)
 
@@ -238,18 +244,18 @@ class Optimizer(OptimizerSettings):
         """
         if type(self).rule is Optimizer.rule:
             raise NotImplementedError(f"{type(self).__name__} does not define update")
-        from mxtrain.optimizer.rule import update_loose
+        from mxtrain.optimizer.loose import update_one
 
-        update_loose(self, index, weight, grad, state)
+        update_one(self, index, weight, grad, state)
 
     # -- mixed precision ---------------------------------------------------------------------
 
     def create_state_multi_precision(self, index: int, weight: Any) -> Any:
         """Return states, with a float32 master for a float16 weight under `multi_precision`."""
+        if self.has_master(weight):
+            master = weight.astype("float32")
+            return self.pack_master(self.create_state(index, master), master)
         if _is_half(weight):
-            if self.multi_precision:
-                master = weight.astype("float32")
-                return self.pack_master(self.create_state(index, master), master)
             warnings.warn(
                 "a float16 weight loses small updates; multi_precision=True keeps a float32 master",
                 UserWarning,
@@ -260,6 +266,10 @@ class Optimizer(OptimizerSettings):
     # Whether the pair under mixed precision is (state, master); the others have (master, state).
     master_last: ClassVar[bool] = False
 
+    def has_master(self, weight: Any) -> bool:
+        """Whether this weight is updated through a float32 copy."""
+        return self.multi_precision and _is_half(weight)
+
     def pack_master(self, state: Any, master: Any) -> tuple[Any, Any]:
         """Return the pair that is stored for a half-precision weight."""
         return (state, master) if self.master_last else (master, state)
@@ -269,20 +279,45 @@ class Optimizer(OptimizerSettings):
         return (pair[0], pair[1]) if self.master_last else (pair[1], pair[0])
 
     def update_multi_precision(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
-        """Update through the float32 master where there is one; lists are handled one by one."""
+        """Update through the float32 master where there is one.
+
+        Takes one parameter, or tuples of several; with an `aggregate_num` these count together
+        before the rate is looked up.
+        """
         if isinstance(index, (list, tuple)):
+            if self.aggregate_num > 0 and self.has_rule:
+                from mxtrain.optimizer.loose import update_piece
+
+                update_piece(self, index, weight, grad, state)
+                return
             for item in zip(index, weight, grad, state, strict=True):
                 self.update_multi_precision(*item)
-        elif self.multi_precision and _is_half(weight):
+        elif self.has_master(weight):
             inner, master = self.unpack_master(state)
             self.update(index, master, grad.astype("float32"), inner)
             weight[...] = master
         else:
             self.update(index, weight, grad, state)
 
+    # -- pickling ----------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out traced formulas and, as MXNet does, the parameter objects."""
+        return {**self.__dict__, "_rules": {}, "param_dict": None}
+
 
 def _is_half(weight: Any) -> bool:
     return str(getattr(weight, "dtype", "")) == "float16"
+
+
+def aggregation_size(optimizer: Optimizer) -> int:
+    """Return how many parameters are handed over at once (0: one by one).
+
+    ``MXNET_OPTIMIZER_AGGREGATION_SIZE`` in the environment replaces the optimizer's own number.
+    """
+    if optimizer.aggregate_num == 0:
+        return 0
+    return int(os.environ.get("MXNET_OPTIMIZER_AGGREGATION_SIZE", optimizer.aggregate_num))
 
 
 registry: Registry[Optimizer] = Registry("optimizer")

@@ -1,4 +1,4 @@
-"""Running update rules: the formula of an optimizer over the arena, or over loose arrays.
+"""Running update rules: the formula of an optimizer over the arena.
 
 An update has a prologue in Python doubles (count, rate, decay and `Optimizer.scalars`, once per
 parameter in index order, giving a row of scalars each) and the compiled formula. Parameters that
@@ -15,8 +15,8 @@ import numpy as np
 
 from mxtrain import backend as backends
 from mxtrain.backend.formula import Maths, Program, trace
-from mxtrain.errors import CallError, MXNetError
-from mxtrain.optimizer.base import Optimizer
+from mxtrain.errors import MXNetError
+from mxtrain.optimizer.base import Optimizer, aggregation_size
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import Array, Segment
@@ -60,6 +60,15 @@ class _NoMaths(Maths):
 _NO_MATHS = _NoMaths()
 
 
+def rule_of(optimizer: Optimizer, decays: bool) -> Rule:
+    """Return the optimizer's traced formula; it is traced once per structure."""
+    structure = structure_of(optimizer, decays)
+    rule: Rule | None = optimizer._rules.get(structure)
+    if rule is None:
+        rule = optimizer._rules[structure] = trace_rule(optimizer, structure)
+    return rule
+
+
 def trace_rule(optimizer: Optimizer, structure: Structure) -> Rule:
     """Trace the optimizer's formula, with the preparation of the gradient before it."""
     names = structure.code.co_varnames[: structure.code.co_argcount]
@@ -99,13 +108,6 @@ def is_scalar(optimizer: Optimizer, name: str) -> bool:
     return known or (name in type(optimizer)._fields and name not in ("weight", "grad"))
 
 
-def new_states(optimizer: Optimizer, weight: Array) -> Any:
-    """Return zero states in MXNet's form: None, one array, or a tuple of arrays."""
-    rule = trace_rule(optimizer, structure_of(optimizer, decays=True))
-    arrays = [np.zeros_like(weight) for _ in rule.states]
-    return None if not arrays else arrays[0] if len(arrays) == 1 else tuple(arrays)
-
-
 def row_of(optimizer: Optimizer, names: Sequence[str], lr: float, wd: float, t: int) -> Row:
     """Return the values of the scalars a program names, for one parameter at count `t`."""
     values: dict[str, Any] = {"lr": lr, "wd": wd}
@@ -114,41 +116,15 @@ def row_of(optimizer: Optimizer, names: Sequence[str], lr: float, wd: float, t: 
     return tuple(0.0 if value is None else float(value) for value in row)
 
 
-def update_loose(optimizer: Optimizer, index: Any, weight: Array, grad: Array, state: Any) -> None:
-    """Count, look up rate and decay, and apply the rule to one parameter's arrays."""
-    optimizer._update_count(index)
-    apply_rule(
-        optimizer, index, weight, grad, state, optimizer._get_lr(index), optimizer._get_wd(index)
+def no_state(optimizer: Optimizer, missing: Sequence[str]) -> str:
+    """Say that the rule wants states that were not made."""
+    return (
+        f"{type(optimizer).__name__} now needs the state {', '.join(missing)}, which its settings "
+        "did not ask for when the states were made; set them before the first update"
     )
 
 
-def apply_rule(
-    optimizer: Optimizer, index: int, weight: Array, grad: Array, state: Any, lr: float, wd: float
-) -> None:
-    """Apply the rule to one parameter whose count has moved already."""
-    for name, array in (("weight", weight), ("gradient", grad)):
-        if not isinstance(array, np.ndarray):
-            raise CallError(
-                f"update of parameter {index}: the {name} is a {type(array).__name__}, not an array"
-            )
-    if weight.shape != grad.shape:
-        raise MXNetError(
-            f"update of parameter {index}: weight {weight.shape}, gradient {grad.shape}"
-        )
-    rule = trace_rule(optimizer, structure_of(optimizer, decays=wd != 0))
-    states = () if state is None else state if isinstance(state, (tuple, list)) else (state,)
-    arrays = [weight, grad.astype(weight.dtype, copy=False), *states]
-    flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
-    segment = backends.get("numpy").segment(rule.program, flat, _targets(rule))
-    t = optimizer._index_update_count[index]
-    with np.errstate(all="ignore"):
-        segment.run(row_of(optimizer, rule.program.scalars, lr, wd, t))
-    for array, changed in zip(arrays, flat, strict=True):
-        if array is not grad and not np.shares_memory(array, changed):
-            array[...] = changed.reshape(array.shape)
-
-
-def _targets(rule: Rule) -> list[int]:
+def targets(rule: Rule) -> list[int]:
     """Return the number of the array that each output of the formula replaces."""
     return [0, *range(2, 2 + len(rule.states))]
 
@@ -183,7 +159,7 @@ class BoundRule:
         self.optimizer, self.slots = optimizer, tuple(slots)
         self.weight, self.grad = weight, grad
         self._backend = backends.get(backend)
-        names = trace_rule(optimizer, structure_of(optimizer, decays=True)).states
+        names = rule_of(optimizer, decays=True).states
         self.states = {name: self._backend.zeros(weight.shape, weight.dtype) for name in names}
         self._by_index = sorted(self.slots, key=lambda slot: slot.index)
         self._segments: dict[tuple[int, int, Structure], tuple[Segment, tuple[str, ...]]] = {}
@@ -237,14 +213,11 @@ class BoundRule:
 
     def _regroup_if_changed(self) -> None:
         optimizer = self.optimizer
-        snapshot = (
-            structure_of(optimizer, decays=optimizer.wd != 0),
-            optimizer.lr_mult,
-            optimizer.wd_mult,
-        )
-        if self._snapshot == snapshot:
+        structure = structure_of(optimizer, decays=optimizer.wd != 0)
+        tables = (optimizer.lr_mult, optimizer.wd_mult, optimizer.idx2name)
+        if self._snapshot == (structure, *tables):
             return
-        self._snapshot = (snapshot[0], dict(optimizer.lr_mult), dict(optimizer.wd_mult))
+        self._snapshot = (structure, *(dict(table) for table in tables))
         rows = [(*optimizer.multipliers(s.index), optimizer.wd != 0) for s in self.slots]
         rows = [(lr, wd if decays else 0.0, decays) for lr, wd, decays in rows]
         self._groups = []
@@ -255,7 +228,7 @@ class BoundRule:
     def _step_one_by_one(self) -> None:
         optimizer = self.optimizer
         rows: dict[int, tuple[float, float, int]] = {}
-        size = max(optimizer.aggregate_num, 1)
+        size = max(aggregation_size(optimizer), 1)
         for start in range(0, len(self._by_index), size):
             indices = [slot.index for slot in self._by_index[start : start + size]]
             optimizer._update_count(indices if size > 1 else indices[0])
@@ -282,12 +255,14 @@ class BoundRule:
         return runs
 
     def _segment(self, start: int, stop: int, decays: bool) -> tuple[Segment, tuple[str, ...]]:
-        structure = structure_of(self.optimizer, decays)
-        key = (start, stop, structure)
+        key = (start, stop, structure_of(self.optimizer, decays))
         if key not in self._segments:
-            rule = trace_rule(self.optimizer, structure)
+            rule = rule_of(self.optimizer, decays)
+            missing = [name for name in rule.states if name not in self.states]
+            if missing:
+                raise MXNetError(no_state(self.optimizer, missing))
             arrays = [self.weight, self.grad, *(self.states[name] for name in rule.states)]
             parts = [array[start:stop] for array in arrays]
-            segment = self._backend.segment(rule.program, parts, _targets(rule))
+            segment = self._backend.segment(rule.program, parts, targets(rule))
             self._segments[key] = (segment, rule.program.scalars)
         return self._segments[key]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from mxtrain.errors import MXNetError
-from mxtrain.optimizer.base import Optimizer
-from mxtrain.optimizer.rule import apply_rule
+from mxtrain.optimizer.base import Optimizer, aggregation_size
 
 
 class Updater:
@@ -23,6 +21,7 @@ class Updater:
         self.states: dict[Any, Any] = {}
 
     def __call__(self, index: Any, grad: Any, weight: Any) -> None:
+        """Update one parameter, or several given as lists of equal length, in place."""
         if not isinstance(index, (list, tuple)):
             index, grad, weight = [index], [grad], [weight]
         self.optimizer._set_current_context(0)
@@ -49,22 +48,13 @@ class Updater:
         ]
 
     def _update_piece(self, indices: list[Any], weights: list[Any], grads: list[Any]) -> None:
-        optimizer = self.optimizer
         states = [self.states[index] for index in indices]
-        if aggregation_size(optimizer) == 0:
-            for item in zip(indices, weights, grads, states, strict=True):
-                optimizer.update_multi_precision(*item)
-        elif optimizer.has_rule and not _is_half(optimizer, weights[0]):
-            optimizer._update_count(indices)  # the whole piece counts before rates are looked up
-            rates, decays = optimizer._get_lrs(indices), optimizer._get_wds(indices)
-            for index, weight, grad, state, lr, wd in zip(
-                indices, weights, grads, states, rates, decays, strict=True
-            ):
-                apply_rule(optimizer, index, weight, grad, state, lr, wd)
+        piece = (indices, weights, grads, states)
+        if aggregation_size(self.optimizer) == 0:
+            for item in zip(*piece, strict=True):
+                self.optimizer.update_multi_precision(*item)
         else:
-            optimizer.update_multi_precision(
-                tuple(indices), tuple(weights), tuple(grads), tuple(states)
-            )
+            self.optimizer.update_multi_precision(*map(tuple, piece))
 
     def get_states(self, dump_optimizer: bool = False) -> bytes:
         """Return the states as safetensors bytes; with `dump_optimizer` its counters as well."""
@@ -74,7 +64,7 @@ class Updater:
         metadata: dict[str, Any] = {"optimizer": type(optimizer).__name__.lower()}
         if dump_optimizer:
             metadata["num_update"] = optimizer.num_update
-            metadata["counts"] = {str(k): v for k, v in optimizer._index_update_count.items()}
+            metadata["counts"] = list(optimizer._index_update_count.items())
         return dump_states(self.states, metadata)
 
     def set_states(self, states: bytes) -> None:
@@ -93,23 +83,9 @@ class Updater:
             self.optimizer.num_update = int(metadata["num_update"])
             counts = self.optimizer._index_update_count
             counts.clear()
-            counts.update({int(k): int(v) for k, v in metadata["counts"].items()})
+            counts.update(metadata["counts"])
 
 
 def get_updater(optimizer: Optimizer) -> Updater:
     """Return an updater for `optimizer`."""
     return Updater(optimizer)
-
-
-def aggregation_size(optimizer: Optimizer) -> int:
-    """Return how many parameters are handed over at once (0: one by one).
-
-    ``MXNET_OPTIMIZER_AGGREGATION_SIZE`` in the environment replaces the optimizer's own number.
-    """
-    if optimizer.aggregate_num == 0:
-        return 0
-    return int(os.environ.get("MXNET_OPTIMIZER_AGGREGATION_SIZE", optimizer.aggregate_num))
-
-
-def _is_half(optimizer: Optimizer, weight: Any) -> bool:
-    return optimizer.multi_precision and str(getattr(weight, "dtype", "")) == "float16"
