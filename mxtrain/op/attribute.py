@@ -7,9 +7,9 @@ the types its class declares, so both ways accept and refuse the same things.
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -32,7 +32,7 @@ def to_text(value: Any) -> str:
     if isinstance(value, type) or type(value).__name__.endswith("DType"):
         import numpy as np  # only a NumPy type gets here, so it is imported already
 
-        return np.dtype(value).name
+        return str(np.dtype(value).name)
     if isinstance(value, list):
         value = tuple(value)
     if isinstance(value, tuple):
@@ -68,9 +68,13 @@ def parse_attributes(cls: type[Any], operator: str, texts: Mapping[str, str]) ->
     return values
 
 
-@cache
+_read: dict[type[Any], dict[str, Setting]] = {}
+
+
 def _settings_by_name(cls: type[Any]) -> dict[str, Setting]:
-    return {setting.name: setting for setting in settings(cls)}
+    if cls not in _read:
+        _read[cls] = {setting.name: setting for setting in settings(cls)}
+    return _read[cls]
 
 
 def parse_text(setting: Setting, text: str, operator: str) -> Any:
@@ -106,7 +110,7 @@ def _parse(kind: Any, text: str) -> Any:
         return text
     if origin is tuple:
         return _parse_tuple(get_args(kind)[0], text)
-    return {bool: _parse_bool, int: _parse_int, float: _parse_float, str: str}[kind](text)
+    return _PARSERS[kind](text)
 
 
 def _parse_first(kinds: list[Any], text: str) -> Any:
@@ -138,6 +142,14 @@ def _parse_float(text: str) -> float:
         raise ValueError from None
 
 
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    bool: _parse_bool,
+    int: _parse_int,
+    float: _parse_float,
+    str: str,
+}
+
+
 def _parse_tuple(kind: Any, text: str) -> tuple[Any, ...]:
     inside = _BRACKETS.match(text)
     if inside is None:
@@ -159,11 +171,11 @@ def _check_range(constraints: tuple[Any, ...], value: Any) -> None:
                     raise ValueError
 
 
-_COMPARISONS = {
-    "ge": lambda value, bound: value >= bound,
-    "gt": lambda value, bound: value > bound,
-    "le": lambda value, bound: value <= bound,
-    "lt": lambda value, bound: value < bound,
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "ge": operator.ge,
+    "gt": operator.gt,
+    "le": operator.le,
+    "lt": operator.lt,
 }
 _SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 

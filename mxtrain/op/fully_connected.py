@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge
 
 from mxtrain.op.base import Operator, register
-from mxtrain.op.shape import Shape, Shapes, size
+from mxtrain.op.shape import Shapes, size
 
 if TYPE_CHECKING:
     from mxtrain.op.call import Array, Call
@@ -19,8 +19,8 @@ class FullyConnected(Operator):
 
     .. math:: y = x W^T + b
 
-    Shapes: data `(N, ...)`, weight `(num_hidden, in)`, bias `(num_hidden,)`. With `flatten`, data is
-    seen as `(N, in)` and the output is `(N, num_hidden)`; without it only the last axis is
+    Shapes: data `(N, ...)`, weight `(num_hidden, in)`, bias `(num_hidden,)`. With `flatten`, data
+    is seen as `(N, in)` and the output is `(N, num_hidden)`; without it only the last axis is
     transformed.
 
     Source: MXNet operator `FullyConnected`.
@@ -37,22 +37,16 @@ class FullyConnected(Operator):
         return self.argument_names[:2] if self.no_bias else self.argument_names
 
     def infer_shape(self, inputs: Shapes, outputs: Shapes) -> tuple[Shapes, Shapes]:
-        """Infer weight and output from data; the batch size flows back from the output."""
+        """Infer the others from data; the batch size flows back from the output."""
         data, out = inputs[0], outputs[0]
         if data is None:
-            fan_in = 0 if inputs[1] is None else inputs[1][-1]
-        else:
-            fan_in = size(data[1:]) if self.flatten else data[-1]
+            return inputs, outputs
+        if out is not None and data[0] == 0:
+            data = (out[0], *data[1:])
+        fan_in = size(data[1:]) if self.flatten else data[-1]
+        rows = data[:1] if self.flatten else data[:-1]
         bias: Shapes = [] if self.no_bias else [(self.num_hidden,)]
-        rows: Shape = None
-        if data is not None:
-            rows = data[:1] if self.flatten else data[:-1]
-            if out is not None and data[0] == 0:
-                data = (out[0], *data[1:])
-        elif self.flatten:
-            rows = (0,) if out is not None else None
-        result = None if rows is None else (*rows, self.num_hidden)
-        return [data, (self.num_hidden, fan_in), *bias], [result]
+        return [data, (self.num_hidden, fan_in), *bias], [(*rows, self.num_hidden)]
 
     def forward(self, call: Call) -> None:
         """Y = X W' (+ b)."""

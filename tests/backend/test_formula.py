@@ -122,7 +122,7 @@ def test_branching_on_an_array_is_refused_with_advice():
 
 
 def test_unknown_function_lists_the_known_ones():
-    with pytest.raises(AttributeError, match="'arctan'.*sqrt"):
+    with pytest.raises(AttributeError, match=r"'arctan'.*sqrt"):
         trace(lambda xp: lambda x: xp.arctan(x), ["x"], takes_maths=True)
 
 

@@ -26,13 +26,6 @@ ERRORS = {item["id"]: item for item in json.loads((FOLDER / "errors.json").read_
 
 # Operators of later work: entries that use one are skipped until it is registered.
 NOT_YET_THERE = {"Convolution", "Deconvolution", "Pooling", "RNN", "UpSampling"}
-# What differs on purpose, why, and what is right here.
-DIFFERS_ON_PURPOSE = {
-    "infer_partial": (
-        "FullyConnected knows the rows of its weight and its bias before the data's shape is known",
-        [[[], [8, 0], [8], [3, 0], [3]], [[]], []],
-    ),
-}
 EXCEPTIONS = {
     "AssertionError": AssertionError,
     "AttributeError": AttributeError,
@@ -119,7 +112,6 @@ def test_partial_shapes(name: str) -> None:
         assert plain(net.infer_shape(**given)) == item["infer_shape_returns"]
     partial = item["infer_shape_partial"]
     expected = [partial["arg_shapes"], partial["out_shapes"], partial["aux_shapes"]]
-    _, expected = DIFFERS_ON_PURPOSE.get(name, ("", expected))
     assert plain(net.infer_shape_partial(**given)) == expected
 
 
