@@ -60,6 +60,7 @@ class Row:
     settings : strategies for its own settings.
     descent : settings under which the loss of an easy quadratic goes down.
     counts_pieces : whether a piece of parameters counts before any rate is looked up.
+    master_last : whether the pair under mixed precision is (state, master).
     """
 
     own: tuple[str, ...]
@@ -72,6 +73,7 @@ class Row:
     restated: Callable[..., Any]
     descent: dict[str, Any]
     counts_pieces: bool = False
+    master_last: bool = False
 
 
 decays = st.floats(0, 0.99)
@@ -89,6 +91,7 @@ ROWS = {
         restated=sgd,
         descent={"learning_rate": 0.05},
         counts_pieces=True,
+        master_last=True,
     ),
     "nag": Row(
         own=("momentum",),
@@ -100,6 +103,7 @@ ROWS = {
         settings={"momentum": momenta},
         restated=nag,
         descent={"learning_rate": 0.05},
+        master_last=True,
     ),
     "adam": Row(
         own=("learning_rate", "beta1", "beta2", "epsilon", "lazy_update"),
