@@ -13,6 +13,19 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+COMMON = (
+    "rescale_grad",
+    "param_idx2name",
+    "wd",
+    "clip_gradient",
+    "learning_rate",
+    "lr_scheduler",
+    "sym",
+    "begin_num_update",
+    "multi_precision",
+    "param_dict",
+)
+
 
 def clipped(x: Any, limit: float | None) -> Any:
     """Clipping of the kernel style: None, 0 and negative limits mean none."""
