@@ -20,7 +20,7 @@ class Bilinear(Initializer):
 
     .. math::
         w_{yx} = (1 - |y/f - c|) (1 - |x/f - c|) \qquad
-        c = \frac{2f - 1 - f \bmod 2}{2f}
+        c = \frac{2f - 1 - f \operatorname{mod} 2}{2f}
 
     in every kernel of a weight of four axes, with :math:`f` half its last axis, rounded up. Both
     directions use that :math:`f`, as MXNet's do, so kernels that are not square come out uneven.
