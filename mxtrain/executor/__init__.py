@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mxtrain.executor.executor import Executor, bind, simple_bind
+from mxtrain.executor.binding import bind, simple_bind
+from mxtrain.executor.executor import Executor
 
 __all__ = ["Executor", "bind", "simple_bind"]

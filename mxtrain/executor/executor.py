@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,13 @@ from mxtrain import backend as backends
 from mxtrain import nd
 from mxtrain.context import Context, cpu
 from mxtrain.errors import CallError, MXNetError, unknown_name
+from mxtrain.executor.arrays import by_name, copy_checked, variable_nodes, viewed
 from mxtrain.executor.plan import Gradient, Plan, Program
 from mxtrain.executor.randomness import StepRandom
 from mxtrain.nd import NDArray
-from mxtrain.symbol.infer import fill_types, infer_shapes, infer_types
+from mxtrain.symbol.infer import infer_shapes, infer_types
 from mxtrain.symbol.node import Node
 from mxtrain.symbol.symbol import Symbol
-
-GRAD_REQS = ("write", "add", "null")
 
 
 class Executor:
@@ -26,9 +26,9 @@ class Executor:
 
     Attributes
     ----------
-    arg_dict, grad_dict, aux_dict : arrays by name (a gradient is None where none is asked for);
-        ``arg_arrays``, ``grad_arrays``, ``aux_arrays`` are the same in the symbol's order.
-    outputs, output_dict : the arrays filled by the latest `forward`.
+    arg_arrays, grad_arrays, aux_arrays : arrays in the symbol's order; a gradient is None where
+        none is asked for.
+    outputs : the arrays filled by the latest `forward`.
     plan : the lowered graph.
     """
 
@@ -44,31 +44,51 @@ class Executor:
         backend: str = "numpy",
     ) -> None:
         self._symbol, self._ctx, self._reqs = symbol, ctx or cpu(), list(reqs)
+        self._backend = backend
         self.random = random or StepRandom()
         order = symbol.nodes()
-        arg_nodes, aux_nodes = _variable_nodes(symbol, order)
+        arg_nodes, aux_nodes = variable_nodes(symbol, order)
         self.arg_arrays = [
-            _viewed(node, array) for node, array in zip(arg_nodes, args, strict=True)
+            viewed(node.name, array) for node, array in zip(arg_nodes, args, strict=True)
         ]
-        self.aux_arrays = [_viewed(node, array) for node, array in zip(aux_nodes, aux, strict=True)]
+        self.aux_arrays = [
+            viewed(node.name, array) for node, array in zip(aux_nodes, aux, strict=True)
+        ]
         self.grad_arrays = [
-            _viewed(node, grad) if req != "null" and grad is not None else None
+            viewed(node.name, grad) if req != "null" and grad is not None else None
             for node, grad, req in zip(arg_nodes, grads, reqs, strict=True)
         ]
-        self.arg_dict = _by_name(arg_nodes, self.arg_arrays)
-        self.grad_dict = _by_name(arg_nodes, self.grad_arrays)
-        self.aux_dict = _by_name(aux_nodes, self.aux_arrays)
-        self.plan = self._make_plan(order, arg_nodes, aux_nodes, backend)
+        self.plan = self._make_plan(order, arg_nodes, aux_nodes)
         self.outputs = [nd.view(array) for array in self.plan.outputs]
-        self.output_dict = dict(zip(symbol.list_outputs(), self.outputs, strict=True))
+        self._output_names = symbol.list_outputs()
         self._is_train = False
         # Runs a program in place of `Program.run`; a profile puts its timer here.
         self.run: Callable[[Program], None] = Program.run
         self._monitor: Callable[[str, NDArray], Any] | None = None
         self._monitor_all = False
 
+    @cached_property
+    def arg_dict(self) -> dict[str, NDArray]:
+        """Arguments by name (ValueError when two have one name)."""
+        return by_name(self._symbol.list_arguments(), self.arg_arrays)
+
+    @cached_property
+    def grad_dict(self) -> dict[str, NDArray | None]:
+        """Gradients by argument name, None where none is asked for."""
+        return by_name(self._symbol.list_arguments(), self.grad_arrays)
+
+    @cached_property
+    def aux_dict(self) -> dict[str, NDArray]:
+        """Auxiliary states by name."""
+        return by_name(self._symbol.list_auxiliary_states(), self.aux_arrays)
+
+    @cached_property
+    def output_dict(self) -> dict[str, NDArray]:
+        """Outputs by name, filled by the latest `forward`."""
+        return by_name(self._output_names, self.outputs)
+
     def _make_plan(
-        self, order: Sequence[Node], arg_nodes: list[Node], aux_nodes: list[Node], backend: str
+        self, order: Sequence[Node], arg_nodes: list[Node], aux_nodes: list[Node]
     ) -> Plan:
         arrays = {
             id(node): np.asarray(array)
@@ -90,7 +110,7 @@ class Executor:
             types,
             arrays,
             gradients,
-            backends.get(backend),
+            backends.get(self._backend),
             self.random.source,
         )
 
@@ -147,7 +167,7 @@ class Executor:
             given = [out_grads]
         if len(given) != len(slots):
             raise MXNetError(f"backward: {len(slots)} outputs, {len(given)} head gradients given")
-        for slot, head, name in zip(slots, given, self.output_dict, strict=True):
+        for slot, head, name in zip(slots, given, self._output_names, strict=True):
             if slot is None:
                 continue
             if head is None:
@@ -215,10 +235,14 @@ class Executor:
         arg_shapes, _, aux_shapes = self._symbol.infer_shape(**shapes)
         if arg_shapes is None or aux_shapes is None:
             raise MXNetError("reshape: the shapes given do not determine all others")
-        names = list(self.arg_dict)
         args, grads = [], []
-        for number, (name, shape) in enumerate(zip(self._arg_names(), arg_shapes, strict=True)):
-            old, grad = self.arg_arrays[number], self.grad_arrays[number]
+        for name, old, grad, shape in zip(
+            self._symbol.list_arguments(),
+            self.arg_arrays,
+            self.grad_arrays,
+            arg_shapes,
+            strict=True,
+        ):
             if old.shape == shape:
                 args.append(old)
                 grads.append(grad)
@@ -226,7 +250,7 @@ class Executor:
             if name not in shapes and not partial_shaping:
                 raise MXNetError(
                     f"reshape: '{name}' changes from {old.shape} to {shape} without being given; "
-                    f"give it, or set partial_shaping=True (arguments: {', '.join(names)})"
+                    "give it, or set partial_shaping=True"
                 )
             if int(np.prod(shape)) > old.size and not allow_up_sizing:
                 raise MXNetError(
@@ -239,132 +263,6 @@ class Executor:
             old if old.shape == shape else nd.zeros(shape, dtype=old.dtype)
             for old, shape in zip(self.aux_arrays, aux_shapes, strict=True)
         ]
-        return Executor(self._symbol, args, grads, self._reqs, aux, self._ctx, self.random)
-
-    def _arg_names(self) -> list[str]:
-        return self._symbol.list_arguments()
-
-
-def simple_bind(
-    symbol: Symbol,
-    ctx: Context | None,
-    grad_req: str | Sequence[str] | Mapping[str, str],
-    type_dict: Mapping[str, Any] | None,
-    shapes: Mapping[str, Any],
-) -> Executor:
-    """Allocate every array of `symbol`, filled with zeros, and bind it (RuntimeError on failure)."""
-    arg_shapes, arg_types, aux_shapes, aux_types = infer_complete(symbol, shapes, type_dict or {})
-    reqs = grad_reqs(symbol.list_arguments(), grad_req)
-    args = [nd.zeros(shape, dtype=t) for shape, t in zip(arg_shapes, arg_types, strict=True)]
-    grads = [
-        None if req == "null" else nd.zeros(array.shape, dtype=array.dtype)
-        for array, req in zip(args, reqs, strict=True)
-    ]
-    aux = [nd.zeros(shape, dtype=t) for shape, t in zip(aux_shapes, aux_types, strict=True)]
-    return Executor(symbol, args, grads, reqs, aux, ctx)
-
-
-def infer_complete(
-    symbol: Symbol, shapes: Mapping[str, Any], types: Mapping[str, Any]
-) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-    """Return (argument shapes, argument types, auxiliary shapes, auxiliary types), all known.
-
-    Raises MXNetError naming what stays unknown.
-    """
-    arg_shapes, _, aux_shapes = symbol.infer_shape_partial(**shapes)
-    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
-    unknown = [
-        name
-        for name, shape in zip(names, [*arg_shapes, *aux_shapes], strict=True)
-        if not shape or 0 in shape
-    ]
-    if unknown:
-        raise MXNetError(f"the shapes given leave these unknown: {', '.join(unknown)}")
-    order = symbol.nodes()
-    named = {name: np.dtype(dtype).name for name, dtype in types.items()}
-    known = fill_types(order, infer_types(order, symbol._by_node(named)))
-    arguments, auxiliary = _variable_nodes(symbol, order)
-    return (
-        arg_shapes,
-        [known[id(node), 0] for node in arguments],
-        aux_shapes,
-        [known[id(node), 0] for node in auxiliary],
-    )
-
-
-def bind(
-    symbol: Symbol,
-    ctx: Context | None,
-    args: Any,
-    args_grad: Any,
-    grad_req: Any,
-    aux_states: Any,
-) -> Executor:
-    """Bind `symbol` to given arrays (ValueError where one is missing)."""
-    names = symbol.list_arguments()
-    arrays = _listed("argument", names, args, required=True)
-    reqs = grad_reqs(names, grad_req)
-    grads = _listed("gradient", names, args_grad or {}, required=False)
-    reqs = ["null" if grad is None else req for grad, req in zip(grads, reqs, strict=True)]
-    aux = _listed(
-        "auxiliary state", symbol.list_auxiliary_states(), aux_states or {}, required=True
-    )
-    return Executor(symbol, arrays, grads, reqs, aux, ctx)
-
-
-def grad_reqs(names: Sequence[str], grad_req: str | Sequence[str] | Mapping[str, str]) -> list[str]:
-    """Return one of write, add and null for each argument (MXNetError for another word)."""
-    if isinstance(grad_req, str):
-        reqs = [grad_req] * len(names)
-    elif isinstance(grad_req, Mapping):
-        reqs = [grad_req.get(name, "null") for name in names]
-    else:
-        reqs = list(grad_req)
-        if len(reqs) != len(names):
-            raise MXNetError(f"grad_req: {len(names)} arguments, {len(reqs)} words given")
-    for name, req in zip(names, reqs, strict=True):
-        if req not in GRAD_REQS:
-            raise MXNetError(f"grad_req of '{name}' is '{req}'; it is one of {GRAD_REQS}")
-    return reqs
-
-
-def copy_checked(name: str, value: Any, target: Any) -> None:
-    """Copy `value` into `target`; MXNetError naming `name` when the shapes differ."""
-    source = np.asarray(value)
-    if source.shape != target.shape:
-        raise MXNetError(f"'{name}' has shape {target.shape}, the array given {source.shape}")
-    np.copyto(target, source, casting="unsafe")
-
-
-def _listed(kind: str, names: Sequence[str], given: Any, required: bool) -> list[Any]:
-    if isinstance(given, Mapping):
-        missing = [name for name in names if name not in given]
-        if missing and required:
-            raise ValueError(f"bind: no array for the {kind} '{missing[0]}'")
-        return [given.get(name) for name in names]
-    arrays = list(given)
-    if len(arrays) != len(names):
-        raise ValueError(
-            f"bind: {len(names)} {kind}s ({', '.join(names)}), {len(arrays)} arrays given"
+        return Executor(
+            self._symbol, args, grads, self._reqs, aux, self._ctx, self.random, self._backend
         )
-    return arrays
-
-
-def _variable_nodes(symbol: Symbol, order: Sequence[Node]) -> tuple[list[Node], list[Node]]:
-    auxiliary = symbol._auxiliary_ids()
-    variables = [node for node in order if node.is_variable]
-    return (
-        [node for node in variables if id(node) not in auxiliary],
-        [node for node in variables if id(node) in auxiliary],
-    )
-
-
-def _viewed(node: Node, array: Any) -> NDArray:
-    plain = np.asarray(array)
-    if not plain.flags.c_contiguous:
-        raise MXNetError(f"the array bound to '{node.name}' is not C-contiguous; pass a copy of it")
-    return nd.view(plain)
-
-
-def _by_name(nodes: Sequence[Node], arrays: Sequence[Any]) -> dict[str, Any]:
-    return {node.name: array for node, array in zip(nodes, arrays, strict=True)}

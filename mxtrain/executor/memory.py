@@ -45,7 +45,8 @@ class PlanMemory:
             self._pool[self._used] = self._backend.empty((needed,), np.uint8)
         raw = self._pool[self._used]
         self._used += 1
-        return raw[: count * dtype.itemsize].view(dtype).reshape(shape)
+        buffer: Array = raw[: count * dtype.itemsize].view(dtype).reshape(shape)
+        return buffer
 
     def next_node(self) -> None:
         """Let the next node use the shared buffers again."""

@@ -1,28 +1,32 @@
-"""`BaseModule`: training, scoring and predicting loops over a module's own operations."""
+"""`BaseModule`: the loops of training and scoring over a module's own operations."""
 
 from __future__ import annotations
 
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mxtrain import initializer as init
-from mxtrain import metric as metrics
 from mxtrain import nd
 from mxtrain.errors import CallError
-from mxtrain.io import DataBatch
-from mxtrain.model import BatchEndParam
+from mxtrain.module import prediction
+from mxtrain.module.scoring import measure
+from mxtrain.module.training import Callbacks, as_metric, call_all, train_epoch
 from mxtrain.nd import NDArray
 
 if TYPE_CHECKING:
     from mxtrain.symbol import Symbol
 
-Callbacks = Callable[..., Any] | Sequence[Callable[..., Any]] | None
-_DEFAULT_RATE = (("learning_rate", 0.01),)
+DEFAULT_RATE = (("learning_rate", 0.01),)
+_CALLS = {
+    "binded": "bind",
+    "params_initialized": "init_params",
+    "optimizer_initialized": "init_optimizer",
+}
 DEFAULT_INITIALIZER = init.Uniform(0.01)
 
 
@@ -42,16 +46,21 @@ class BaseModule(ABC):
     def symbol(self) -> Symbol:
         """The graph."""
 
+    @property
     @abstractmethod
-    def bind(self, data_shapes: Any, label_shapes: Any = None, **options: Any) -> None:
+    def label_names(self) -> list[str]:
+        """Names of the label inputs."""
+
+    @abstractmethod
+    def bind(self, *args: Any, **options: Any) -> None:
         """Allocate memory for given input shapes."""
 
     @abstractmethod
-    def init_params(self, initializer: Any = None, **options: Any) -> None:
+    def init_params(self, *args: Any, **options: Any) -> None:
         """Give the parameters their first values."""
 
     @abstractmethod
-    def init_optimizer(self, **options: Any) -> None:
+    def init_optimizer(self, *args: Any, **options: Any) -> None:
         """Take an optimizer."""
 
     @abstractmethod
@@ -59,7 +68,7 @@ class BaseModule(ABC):
         """Return (parameters, auxiliary states)."""
 
     @abstractmethod
-    def set_params(self, arg_params: Any, aux_params: Any, **options: Any) -> None:
+    def set_params(self, *args: Any, **options: Any) -> None:
         """Set parameters and auxiliary states."""
 
     @abstractmethod
@@ -114,43 +123,17 @@ class BaseModule(ABC):
         Rows that pad the last batch count, as in MXNet; with ``count_padding=False`` they do not.
         """
         self._require(binded=True, params_initialized=True)
-        if reset:
-            eval_data.reset()
-        eval_metric = _as_metric(eval_metric)
-        eval_metric.reset()
-        actual_num_batch = 0
-        for nbatch, eval_batch in enumerate(eval_data):
-            if nbatch == num_batch:
-                break
-            self.prepare(eval_batch, sparse_row_id_fn=sparse_row_id_fn)
-            self.forward(eval_batch, is_train=False)
-            if count_padding or not eval_batch.pad:
-                self.update_metric(eval_metric, eval_batch.label)
-            else:
-                self._update_metric_unpadded(eval_metric, eval_batch)
-            _call_all(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
-            actual_num_batch += 1
-        if score_end_callback is not None:
-            param = BatchEndParam(epoch, actual_num_batch, eval_metric, locals())
-            _call_all(score_end_callback, param)
-        pairs: list[tuple[str, float]] = eval_metric.get_name_value()
-        return pairs
-
-    def _update_metric_unpadded(self, eval_metric: Any, batch: Any) -> None:
-        rows = slice(0, batch.data[0].shape[0] - batch.pad)
-        eval_metric.update_dict(
-            {
-                name: label[rows]
-                for name, label in zip(self._label_names(), batch.label, strict=True)
-            },
-            {
-                name: output[rows]
-                for name, output in zip(self.symbol.list_outputs(), self.get_outputs(), strict=True)
-            },
+        return measure(
+            self,
+            eval_data,
+            as_metric(eval_metric),
+            num_batch,
+            batch_end_callback,
+            score_end_callback,
+            reset,
+            epoch,
+            count_padding,
         )
-
-    def _label_names(self) -> Sequence[str]:
-        raise NotImplementedError(f"{type(self).__name__} does not name its labels")
 
     def iter_predict(
         self,
@@ -159,19 +142,12 @@ class BaseModule(ABC):
         reset: bool = True,
         sparse_row_id_fn: Any = None,
     ) -> Iterator[tuple[list[NDArray], int, Any]]:
-        """Yield (outputs, number, batch) for each batch, padding dropped."""
-        self._require(binded=True, params_initialized=True)
-        if reset:
-            eval_data.reset()
-        for nbatch, eval_batch in enumerate(eval_data):
-            if nbatch == num_batch:
-                break
-            self.prepare(eval_batch, sparse_row_id_fn=sparse_row_id_fn)
-            self.forward(eval_batch, is_train=False)
-            yield self._outputs_without_padding(eval_batch.pad), nbatch, eval_batch
+        """Yield (outputs, number, batch) for each batch, padding dropped.
 
-    def _outputs_without_padding(self, pad: int | None) -> list[NDArray]:
-        return [out[: out.shape[0] - (pad or 0)] for out in self.get_outputs()]
+        The outputs are overwritten by the next batch.
+        """
+        self._require(binded=True, params_initialized=True)
+        yield from prediction.outputs_by_batch(self, eval_data, num_batch, reset)
 
     def predict(
         self,
@@ -185,12 +161,12 @@ class BaseModule(ABC):
         """Return the outputs for all of `eval_data`, an iterator or one array.
 
         Merged over batches (one array, or a list of several outputs), or with
-        ``merge_batches=False`` a list of lists. Padding is dropped. ValueError for anything else.
+        ``merge_batches=False`` a list of lists. Padding is dropped. An array is one batch, of any
+        size, and gives the first output. ValueError for anything else.
         """
         self._require(binded=True, params_initialized=True)
         if isinstance(eval_data, np.ndarray):
-            self.forward(DataBatch([nd.array(eval_data)]), is_train=False)
-            return self.get_outputs()[0]
+            return prediction.predict_array(self, eval_data)
         if not hasattr(eval_data, "provide_data"):
             raise ValueError(
                 f"predict takes a data iterator or an array, not a {type(eval_data).__name__}"
@@ -201,11 +177,7 @@ class BaseModule(ABC):
         ]
         if not batches or not merge_batches:
             return batches
-        counts = {len(outputs) for outputs in batches}
-        if len(counts) != 1:
-            raise ValueError(f"batches gave different numbers of outputs: {sorted(counts)}")
-        merged = [nd.view(np.concatenate(parts)) for parts in zip(*batches, strict=True)]
-        return merged[0] if len(merged) == 1 and not always_output_list else merged
+        return prediction.merged(batches, always_output_list)
 
     # -- fit ---------------------------------------------------------------------------------
 
@@ -218,7 +190,7 @@ class BaseModule(ABC):
         batch_end_callback: Callbacks = None,
         kvstore: Any = "local",
         optimizer: Any = "sgd",
-        optimizer_params: Any = _DEFAULT_RATE,
+        optimizer_params: Any = DEFAULT_RATE,
         eval_end_callback: Callbacks = None,
         eval_batch_end_callback: Callbacks = None,
         initializer: Any = DEFAULT_INITIALIZER,
@@ -263,18 +235,16 @@ class BaseModule(ABC):
         self.init_optimizer(kvstore=kvstore, optimizer=optimizer, optimizer_params=optimizer_params)
         if validation_metric is None:
             validation_metric = eval_metric
-        eval_metric = _as_metric(eval_metric)
+        eval_metric = as_metric(eval_metric)
         for epoch in range(begin_epoch, num_epoch):
             started = time.time()
-            values = self._train_epoch(
-                epoch, train_data, eval_metric, batch_end_callback, monitor, sparse_row_id_fn
-            )
+            values = train_epoch(self, epoch, train_data, eval_metric, batch_end_callback, monitor)
             for name, value in values:
                 self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, value)
             self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - started)
             arg_params, aux_params = self.get_params()
             self.set_params(arg_params, aux_params)
-            _call_all(epoch_end_callback, epoch, self.symbol, arg_params, aux_params)
+            call_all(epoch_end_callback, epoch, self.symbol, arg_params, aux_params)
             if eval_data is not None:
                 scores = self.score(
                     eval_data,
@@ -287,57 +257,32 @@ class BaseModule(ABC):
                     self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
             train_data.reset()
 
-    def _train_epoch(
-        self,
-        epoch: int,
-        train_data: Any,
-        eval_metric: Any,
-        batch_end_callback: Callbacks,
-        monitor: Any,
-        sparse_row_id_fn: Any,
-    ) -> list[tuple[str, float]]:
-        """Train on every batch once and return the metric's values over the epoch."""
-        eval_metric.reset()
-        nbatch = 0
-        values: list[tuple[str, float]] = []
-        batches = iter(train_data)
-        next_batch = next(batches)
-        while next_batch is not None:
-            data_batch = next_batch
-            if monitor is not None:
-                monitor.tic()
-            self.forward_backward(data_batch)
-            self.update()
-            self.update_metric(eval_metric, data_batch.label)
-            next_batch = next(batches, None)
-            if next_batch is None:
-                values = eval_metric.get_global_name_value()
-            else:
-                self.prepare(next_batch, sparse_row_id_fn=sparse_row_id_fn)
-            if monitor is not None:
-                monitor.toc_print()
-            _call_all(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
-            nbatch += 1
-        return values
+    # -- files -------------------------------------------------------------------------------
+
+    def save_params(self, fname: str) -> None:
+        """Write parameters and auxiliary states as an MXNet ``.params`` file."""
+        arg_params, aux_params = self.get_params()
+        named = {f"arg:{name}": array for name, array in arg_params.items()}
+        nd.save(fname, named | {f"aux:{name}": array for name, array in aux_params.items()})
+
+    def load_params(self, fname: str) -> None:
+        """Set parameters and auxiliary states from a ``.params`` file.
+
+        Raises ValueError for an entry that is neither ``arg:`` nor ``aux:``.
+        """
+        loaded = nd.load(fname)
+        stores: dict[str, dict[str, Any]] = {"arg": {}, "aux": {}}
+        for key, array in loaded.items() if isinstance(loaded, dict) else []:
+            kind, _, name = key.partition(":")
+            if kind not in stores or not name:
+                raise ValueError(
+                    f"{fname}: '{key}' is neither a parameter (arg:) nor a state (aux:)"
+                )
+            stores[kind][name] = array
+        self.set_params(stores["arg"], stores["aux"])
 
     def _require(self, **state: bool) -> None:
         """Raise CallError naming the call that has to come first."""
-        calls = {
-            "binded": "bind",
-            "params_initialized": "init_params",
-            "optimizer_initialized": "init_optimizer",
-        }
         for attribute, wanted in state.items():
             if getattr(self, attribute) is not wanted:
-                raise CallError(f"call {calls[attribute]}() before this")
-
-
-def _as_metric(metric: Any) -> Any:
-    return metric if isinstance(metric, metrics.EvalMetric) else metrics.create(metric)
-
-
-def _call_all(callbacks: Callbacks, *arguments: Any) -> None:
-    if callbacks is None:
-        return
-    for callback in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
-        callback(*arguments)
+                raise CallError(f"call {_CALLS[attribute]}() before this")
