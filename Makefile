@@ -1,0 +1,80 @@
+# make demo     install into .venv and read handwritten digits
+# make test     everything that must be green: ruff, mypy, pytest with doctests
+# make help     the other targets
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/bash
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough. Another one: make demo PYTHON=/path/to/python
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& echo $$python && break; done)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint format types pytest docs bench clean
+
+help:
+	@echo 'make demo     train on handwritten digits (installs what it needs into $(VENV))'
+	@echo 'make test     lint, types and all tests'
+	@echo 'make lint     ruff: rules and format'
+	@echo 'make types    mypy'
+	@echo 'make pytest   the tests alone'
+	@echo 'make format   let ruff format the code'
+	@echo 'make docs     write the generated reference anew'
+	@echo 'make bench    the benchmarks that need nothing else installed'
+	@echo 'make clean    remove $(VENV) and caches'
+
+demo: $(VENV)/.installed
+	$(BIN)/mxtrain fit configs/digits_mlp.yaml
+
+test: lint types pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+# One BLAS thread per worker: more would only wait for each other.
+pytest: $(VENV)/.installed-dev
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -q -n 2
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed
+	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_reference.py
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/fit_overhead.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The stamps let pip run again only when what it installs has changed.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo 'Installing mxtrain into $(VENV) ...'
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo 'Installing mxtrain and its development tools into $(VENV) ...'
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@test -n '$(PYTHON)' || { echo 'mxtrain needs Python 3.11 or newer, and none was found.' \
+		'Install one, or name it: make PYTHON=/path/to/python' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'mxtrain needs Python 3.11 or newer; $(PYTHON) is' \
+		"$$($(PYTHON) --version 2>&1)." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual" \
+		'environment; some systems have it in a package of its own, such as python3-venv.' >&2; \
+		exit 1; }
