@@ -35,7 +35,11 @@ def is_input_error(error: BaseException) -> bool:
     """Return whether `error` says that a config, its data or its plugins are wrong."""
     from mxtrain.errors import PluginError
 
-    loaded = _loaded_classes(("mxtrain.config", "ConfigErrors"), ("mxtrain.io", "DataError"))
+    loaded = _loaded_classes(
+        ("mxtrain.config", "ConfigErrors"),
+        ("mxtrain.io", "DataError"),
+        ("mxtrain.trainer.errors", "SetupError"),
+    )
     return isinstance(error, (PluginError, FileNotFoundError, FileExistsError, *loaded))
 
 

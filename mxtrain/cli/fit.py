@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -36,16 +33,17 @@ def command(
     """Train the network of CONFIG (default: ./config.yaml).
 
     On a terminal a live table shows the run; in a pipe there is one line per epoch, and with
-    --json one JSON object per line. Ctrl-C ends the run after a checkpoint has been written.
+    --json one JSON object per line. Ctrl-C (or SIGTERM) ends the run after the running batch and
+    a checkpoint; once more, and it ends at once.
 
     Exit codes: 0 done, 1 the run failed, 2 the config or the command line is wrong, 130
-    interrupted.
+    interrupted (143 by SIGTERM).
     """
     spec = load_spec(config, overrides, backend, seed)
     from mxtrain.console import make_reporter
     from mxtrain.trainer.run import fit
 
-    with _terminable() as ended_by, closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
+    with closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
         try:
             result = fit(
                 spec,
@@ -61,29 +59,6 @@ def command(
                 raise
             raise RunFailedError(message) from error
     code = EXIT_CODES[result.status]
-    if code == INTERRUPTED and ended_by:
-        code = 128 + ended_by[0]
+    if code == INTERRUPTED and result.signal:
+        code = 128 + result.signal
     raise click.exceptions.Exit(code)
-
-
-@contextmanager
-def _terminable() -> Iterator[list[int]]:
-    """Let SIGTERM (a scheduler's or a container's stop) end the run as Ctrl-C does.
-
-    The list yielded holds the signal once it has arrived.
-    """
-    arrived: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        arrived.append(number)
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread, where Python allows no handlers
-        yield arrived
-        return
-    try:
-        yield arrived
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -19,6 +19,8 @@ def closing(result: RunResult, glyphs: Glyphs) -> list[Line]:
     lines += [("", line) for line in result.reason.splitlines()]
     if result.best_epoch is not None:
         lines.append(("best", _best(result)))
+    if result.weights:
+        lines.append(("weights", _weights(result)))
     if result.output:
         lines.append(("written to", result.output))
         if result.files:
@@ -32,9 +34,17 @@ def _took(result: RunResult) -> str:
 
 def _best(result: RunResult) -> str:
     epoch = f"epoch {result.best_epoch}"
+    file = f" ({result.best_weights})" if result.best_weights else ""
     if result.best_metric is None:
-        return epoch
-    return f"{epoch}, {result.best_metric} {metric(result.best_value)}"
+        return epoch + file
+    side, _, name = result.best_metric.partition("_")
+    return f"{epoch}, {side} {name} {metric(result.best_value)}{file}"
+
+
+def _weights(result: RunResult) -> str:
+    if result.restored:
+        return f"{result.weights}, restored from the best epoch"
+    return result.weights
 
 
 def _files(result: RunResult, glyphs: Glyphs) -> list[str]:

@@ -7,38 +7,49 @@ from mxtrain.console.glyphs import Glyphs
 from mxtrain.trainer.report import ParameterRow, RunInfo
 
 Line = tuple[str, str]
+MOST_NODES = 10
+MOST_CLASSES = 12
 
 
 def opening(info: RunInfo, glyphs: Glyphs) -> list[Line]:
     """Return (label, text) lines that say what will run; a continued entry has an empty label."""
     lines: list[Line] = [
         ("run", f"{info.config} {glyphs.arrow} {info.output}"),
-        ("network", f"{info.network}, {count(info.num_parameters, 'parameter')}"),
-    ]
-    if info.layers:
-        lines.append(("", _chain(info, glyphs)))
-    lines += [
+        ("network", _network(info, glyphs)),
+        ("", count(info.num_parameters, "parameter")),
         *_data(info),
+        *_classes(info, glyphs),
         ("epochs", _epochs(info)),
         ("backend", f"{info.backend}, seed {info.seed}"),
-        ("optimizer", f"{info.optimizer}, rescale_grad {fraction(info.rescale_grad)}"),
+        ("optimizer", info.optimizer),
+        ("", f"rescale_grad {fraction(info.rescale_grad)}"),
         ("schedule", info.lr_scheduler),
     ]
     lines += _grouped("initializer", _initializers(info.parameters))
-    lines += _grouped("multipliers", _multipliers(info.parameters))
+    lines += _grouped("multipliers", _multipliers(info))
     return lines + [("note", note) for note in info.notes]
 
 
-def _chain(info: RunInfo, glyphs: Glyphs) -> str:
-    """The layers in a row, with the middle left out of a deep network."""
-    names = [_layer(layer.name, layer.op, layer.output_shape) for layer in info.layers]
-    if len(names) > 8:
-        names = [*names[:4], f"{glyphs.dots} {len(names) - 7} more {glyphs.dots}", *names[-3:]]
-    return f" {glyphs.arrow} ".join(names)
+def _network(info: RunInfo, glyphs: Glyphs) -> str:
+    """The nodes in a row, with the middle left out of a deep network."""
+    is_chain = " -> " in info.network
+    nodes = info.network.split(" -> " if is_chain else ", ")
+    if len(nodes) > MOST_NODES:
+        left_out = len(nodes) - MOST_NODES + 1
+        nodes = [*nodes[:5], f"{glyphs.dots} {left_out} more {glyphs.dots}", *nodes[-4:]]
+    return (f" {glyphs.arrow} " if is_chain else ", ").join(nodes)
 
 
-def _layer(name: str, op: str, shape: tuple[int, ...]) -> str:
-    return f"{name} {'x'.join(map(str, shape[1:]))}".rstrip() if op else name
+def _classes(info: RunInfo, glyphs: Glyphs) -> list[Line]:
+    """The class names in the order of their numbers, with the middle left out of many."""
+    lines = []
+    for label, names in info.classes.items():
+        shown = list(names)
+        if len(names) > MOST_CLASSES:
+            shown = [*names[: MOST_CLASSES - 2], glyphs.dots, names[-1]]
+        of = f" of {label}" if len(info.classes) > 1 else ""
+        lines.append((f"classes{of}", f"{len(names)}: {', '.join(shown)}"))
+    return lines
 
 
 def _data(info: RunInfo) -> list[Line]:
@@ -59,19 +70,16 @@ def _initializers(parameters: tuple[ParameterRow, ...]) -> dict[str, list[str]]:
     """Which rule hit which parameters."""
     groups: dict[str, list[str]] = {}
     for row in parameters:
-        groups.setdefault(row.initializer, []).append(row.name)
+        groups.setdefault(row.rule or row.initializer, []).append(row.name)
     return groups
 
 
-def _multipliers(parameters: tuple[ParameterRow, ...]) -> dict[str, list[str]]:
-    """The parameters whose learning rate or weight decay is scaled."""
+def _multipliers(info: RunInfo) -> dict[str, list[str]]:
+    """The parameters whose learning rate, or whose weight decay if there is any, is scaled."""
     groups: dict[str, list[str]] = {}
-    for row in parameters:
-        factors = [
-            f"{name} {value:g}"
-            for name, value in (("lr_mult", row.lr_mult), ("wd_mult", row.wd_mult))
-            if value != 1
-        ]
+    for row in info.parameters:
+        scaled = [("lr_mult", row.lr_mult), *([("wd_mult", row.wd_mult)] if info.wd else [])]
+        factors = [f"{name} {value:g}" for name, value in scaled if value != 1]
         if factors:
             groups.setdefault(", ".join(factors), []).append(row.name)
     return groups

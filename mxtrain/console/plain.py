@@ -18,6 +18,7 @@ from mxtrain.console.opening import opening
 from mxtrain.console.tables import show
 from mxtrain.trainer.report import EpochRow, Progress, RunInfo, RunResult
 
+WIDTH = 80
 SECONDS_BETWEEN_LINES = 60.0
 """Within an epoch longer than this a line says now and then how far it is."""
 
@@ -101,7 +102,20 @@ class PlainReporter:
     def _labelled(self, lines: list[tuple[str, str]]) -> None:
         width = max((len(label) for label, _ in lines), default=0)
         for label, text in lines:
-            write(self._stream, f"{label:<{width}}  {text}".rstrip())
+            for number, part in enumerate(_wrapped(text, WIDTH - width - 2)):
+                write(self._stream, f"{'' if number else label:<{width}}  {part}".rstrip())
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines no longer than `width` where words allow it; items two spaces apart stay whole."""
+    gap = "  " if "  " in text else " "
+    lines: list[str] = []
+    for item in text.split(gap):
+        if lines and len(lines[-1]) + len(gap) + len(item) <= width:
+            lines[-1] += gap + item
+        else:
+            lines.append(item)
+    return lines
 
 
 def _metrics(group: str, values: dict[str, float]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mxtrain import initializer, lr_scheduler, metric
+from mxtrain import initializer, lr_scheduler
 from mxtrain import random as mx_random
 from mxtrain.config import graph
 from mxtrain.errors import MXNetError
@@ -14,16 +15,22 @@ from mxtrain.io.errors import DataError
 from mxtrain.module import Module
 from mxtrain.trainer import data as run_data
 from mxtrain.trainer import outputs
+from mxtrain.trainer.errors import SetupError
 
 if TYPE_CHECKING:
-    from mxtrain.config.spec import Component, RunSpec
+    from mxtrain.config.spec import RunSpec
+    from mxtrain.symbol import Symbol
     from mxtrain.trainer.data import RunData
     from mxtrain.trainer.outputs import Head
 
 
 @dataclass(frozen=True)
 class Built:
-    """A module bound and initialized for a run."""
+    """A module bound and initialized for a run.
+
+    `heads` are the outputs that are learned, `labels` the label inputs in the order of the data's
+    label columns, and `initializer` what filled the parameters.
+    """
 
     spec: RunSpec
     module: Module
@@ -36,15 +43,28 @@ class Built:
 def build(spec: RunSpec) -> Built:
     """Read the data, build the network, bind it and draw the initial weights.
 
-    Raises DataError for unusable rows and MXNetError for a network that does not fit them.
+    Raises DataError for unusable rows and SetupError for a network that does not fit them.
     """
     symbol = graph.build(spec.symbol)
     heads = outputs.heads_of(symbol)
     if not heads:
-        raise MXNetError("the network has no output to learn from; end it with SoftmaxOutput")
-    labels = outputs.label_names(heads)
-    data = run_data.load(spec.data, outputs.label_kind(heads), spec.seed)
+        raise SetupError("the network has no output to learn from; end it with SoftmaxOutput")
+    kinds = outputs.label_kinds(symbol, heads)
+    data = run_data.load(spec.data, kinds, spec.seed)
     mx_random.seed(spec.seed)
+    start = initializer.create(spec.initializer.name, **spec.initializer.settings)
+    try:
+        module = _bound_module(spec, symbol, data, list(kinds))
+        _check_classes(module, heads, data)
+        module.init_params(start)
+    except (MXNetError, ValueError, KeyError, AssertionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise SetupError(str(error)) from error
+    return Built(spec, module, data, heads, list(kinds), start)
+
+
+def _bound_module(spec: RunSpec, symbol: Symbol, data: RunData, labels: Sequence[str]) -> Module:
     module = Module(
         symbol,
         data_names=["data"],
@@ -52,15 +72,16 @@ def build(spec: RunSpec) -> Built:
         state_names=_state_names(symbol),
         backend=spec.backend,
     )
-    shape = (spec.data.batch_size, *data.train.data.shape[1:])
-    module.bind([DataDesc("data", shape)], _label_shapes(symbol, shape, labels, data))
-    _check_classes(module, heads, data)
-    start = initializer.create(spec.initializer.name, **spec.initializer.settings)
-    module.init_params(start)
-    return Built(spec, module, data, heads, labels, start)
+    rows = spec.data.batch_size
+    shapes = [
+        DataDesc(name, (rows, *array.shape[1:]))
+        for name, array in zip(labels, data.train.labels, strict=True)
+    ]
+    module.bind([DataDesc("data", (rows, *data.train.data.shape[1:]))], shapes)
+    return module
 
 
-def _state_names(symbol: Any) -> list[str]:
+def _state_names(symbol: Symbol) -> list[str]:
     """Inputs that a run neither learns nor reads: initial states of recurrent operators."""
     return [
         entry.node.name
@@ -71,25 +92,19 @@ def _state_names(symbol: Any) -> list[str]:
     ]
 
 
-def _label_shapes(
-    symbol: Any, shape: tuple[int, ...], labels: list[str], data: RunData
-) -> list[DataDesc]:
-    """Labels keep the shape of the data's where the network accepts it, else the inferred one."""
-    if data.train.label is None or not labels:
-        return []
-    given = data.train.label.shape[1:] if len(labels) == 1 else ()
-    return [DataDesc(name, (shape[0], *given)) for name in labels]
-
-
-def _check_classes(module: Module, heads: list[Head], data: RunData) -> None:
-    count = outputs.class_count(heads, dict(module.output_shapes))
-    names = data.labels.names if data.labels is not None else ()
-    if count is not None and len(names) > count:
-        raise DataError(
-            data.train.source,
-            f"has {len(names)} classes, but the network tells {count} apart",
-            advice=f"set num_hidden of its last layer to {len(names)}",
-        )
+def _check_classes(module: Module, heads: Sequence[Head], data: RunData) -> None:
+    """Refuse an output with fewer classes than its labels have (SetupError)."""
+    shapes = dict(module.output_shapes)
+    for head in heads:
+        classes, told = len(data.classes_of(head.label)), shapes[head.output][-1]
+        if getattr(head.operator, "multi_output", False):
+            told = shapes[head.output][1]
+        if head.classifies and classes > told:
+            raise DataError(
+                data.train.source,
+                f"has {classes} classes, but the output '{head.node}' tells {told} apart",
+                advice=f"set num_hidden of the layer before it to {classes}",
+            )
 
 
 def add_optimizer(built: Built) -> None:
@@ -106,19 +121,3 @@ def make_scheduler(spec: RunSpec) -> Any:
     if spec.lr_scheduler is None:
         return None
     return lr_scheduler.create(spec.lr_scheduler.name, **spec.lr_scheduler.settings)
-
-
-def make_metric(components: tuple[Component, ...]) -> Any:
-    """Return the metrics as one that counts every row once (None for none)."""
-    if not components:
-        return None
-    children = [metric.create(c.name, count="rows", **c.settings) for c in components]
-    return metric.create(children)
-
-
-def describe_component(component: Component | None, nothing: str) -> str:
-    """Return a component as it is shown: name and settings."""
-    if component is None:
-        return nothing
-    shown = ", ".join(f"{key} {value}" for key, value in component.settings.items())
-    return f"{component.name} ({shown})" if shown else component.name

@@ -1,9 +1,10 @@
-"""The rows of a run: read, split, scaled, and given out in batches."""
+"""The rows of a run: read, split, and scaled."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +23,11 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Rows:
-    """Prepared rows: `data` float32 or bytes, `label` float32 (None without labels)."""
+    """Prepared rows: `data` float32 or bytes, and a float32 array for each label input."""
 
     source: str
     data: Array
-    label: Array | None
+    labels: tuple[Array, ...]
 
     def __len__(self) -> int:
         return len(self.data)
@@ -34,67 +35,84 @@ class Rows:
 
 @dataclass(frozen=True)
 class RunData:
-    """Everything the loop reads, and what was learned from the training rows."""
+    """Everything the loop reads, and what was learned from the training rows.
+
+    `labels` says for each label input of the network what its numbers mean.
+    """
 
     train: Rows
     eval: Rows | None
     features: Features
-    labels: Labels | None
+    labels: dict[str, Labels]
 
-    def class_weights(self, wanted: Any) -> Array | None:
-        """Return the factor of each class: None, as given by name, or balanced.
+    def classes_of(self, label: str | None) -> tuple[str, ...]:
+        """Return the class names behind a label input, none where it has values."""
+        return self.labels[label].names if label in self.labels else ()
 
-        Balanced is ``rows / (classes * rows of the class)``, so that all classes count the same.
+    def class_weights(self, wanted: Any) -> dict[str, Array]:
+        """Return for the label input with classes the factor of each class.
+
+        `wanted` is None (then there are none), factors by class name (1 for a class not named), or
+        ``balanced``: ``rows / (classes * rows of the class)``, so that all classes count the same.
         """
         if wanted is None:
-            return None
-        if self.labels is None or self.labels.kind != "class" or self.train.label is None:
-            raise DataError(self.train.source, "class_weight needs class labels")
-        names = list(self.labels.names)
+            return {}
+        inputs = [name for name, labels in self.labels.items() if labels.kind == "class"]
+        if len(inputs) != 1:
+            found = ", ".join(inputs) or "none"
+            raise DataError(
+                self.train.source,
+                f"data.class_weight needs one label with classes, this network has: {found}",
+            )
+        names = list(self.labels[inputs[0]].names)
         if wanted == "balanced":
-            counts = np.bincount(self.train.label.astype(np.int64), minlength=len(names))
-            balanced = len(self.train) / (len(names) * np.maximum(counts, 1))
-            return balanced.astype(np.float32)
+            label = self.train.labels[list(self.labels).index(inputs[0])]
+            counts = np.bincount(label.astype(np.int64), minlength=len(names))
+            weights = len(self.train) / (len(names) * np.maximum(counts, 1))
+            return {inputs[0]: weights.astype(np.float32)}
         unknown = [name for name in wanted if name not in names]
         if unknown:
             raise DataError(
                 self.train.source,
-                f"class_weight names '{unknown[0]}', which is no class",
+                f"data.class_weight names '{unknown[0]}', which is no class",
                 advice=f"the classes are: {', '.join(names)}",
             )
-        return np.array([wanted.get(name, 1.0) for name in names], np.float32)
+        return {inputs[0]: np.array([wanted.get(name, 1.0) for name in names], np.float32)}
 
 
-def load(spec: DataSpec, label_kind: str | None, seed: int) -> RunData:
+def load(spec: DataSpec, label_kinds: Mapping[str, str], seed: int) -> RunData:
     """Read, split and scale the data of a spec.
 
     Parameters
     ----------
     spec : the data section.
-    label_kind : ``class``, ``value`` or ``auto``; None for a network without a label.
+    label_kinds : for each label input of the network, in order, what it holds: ``class``,
+        ``value`` or ``auto`` (`mxtrain.io.Labels`).
     seed : decides the split where eval rows are a fraction of the training rows.
 
     Raises DataError, with file, row and column, for rows that cannot be used.
     """
     train = _read(spec.train, spec)
     _refuse_empty(train)
-    labels = None if label_kind is None else Labels.fit(train, label_kind)
-    held_out: Dataset | None = None
+    labels = _learn_labels(train, label_kinds)
+    eval_rows, eval_source = None, ""
     if spec.eval is not None and hasattr(spec.eval, "fraction"):
-        train, held_out = split(train, labels, spec.eval.fraction, seed)
+        eval_source = f"{spec.eval.fraction:.4g} of {train.path}"
+        train, eval_rows = split(train, labels, spec.eval.fraction, seed)
     elif spec.eval is not None:
-        held_out = _read(spec.eval, spec)
-        _refuse_empty(held_out)
+        eval_rows = _read(spec.eval, spec)
+        eval_source = str(eval_rows.path)
+        _refuse_empty(eval_rows)
     if spec.batch_size > train.n:
         raise DataError(
             train.path,
-            f"batch_size {spec.batch_size} is larger than the {train.n} training rows",
-            advice="choose a smaller data.batch_size",
+            f"data.batch_size {spec.batch_size} is larger than the {train.n} training rows",
+            advice="choose a smaller one",
         )
     features = Features.fit(train, spec.features.scale)
     return RunData(
-        _prepared(train, features, labels),
-        None if held_out is None else _prepared(held_out, features, labels),
+        _prepared(train, features, labels, str(train.path)),
+        None if eval_rows is None else _prepared(eval_rows, features, labels, eval_source),
         features,
         labels,
     )
@@ -102,9 +120,11 @@ def load(spec: DataSpec, label_kind: str | None, seed: int) -> RunData:
 
 def _read(source: SourceSpec, spec: DataSpec) -> Dataset:
     if source.kind == "idx" or source.images is not None:
-        return load_dataset(source.images or source.path or "", label=source.labels, kind="idx")
+        images, labels = source.images or source.path or "", source.labels
+        shown = None if labels is None else shown_path(labels)
+        return load_dataset(shown_path(images), label=shown, kind="idx")
     return load_dataset(
-        source.path or "",
+        shown_path(source.path or ""),
         label=source.label,
         columns=spec.columns,
         ignore=spec.ignore,
@@ -113,127 +133,85 @@ def _read(source: SourceSpec, spec: DataSpec) -> Dataset:
     )
 
 
+def shown_path(path: str | Path) -> str:
+    """Return a path as people want to read it: relative where it is in the current folder."""
+    full = Path(path)
+    here = Path.cwd()
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(path)
+
+
 def _refuse_empty(dataset: Dataset) -> None:
     if dataset.n == 0:
         raise DataError(dataset.path, "has no rows")
 
 
-def _prepared(dataset: Dataset, features: Features, labels: Labels | None) -> Rows:
-    label = None if labels is None else labels.apply(dataset)
-    return Rows(str(dataset.path), features.apply(dataset), label)
+def _learn_labels(train: Dataset, kinds: Mapping[str, str]) -> dict[str, Labels]:
+    """Learn from each label column what the numbers of its label input mean."""
+    return {
+        name: Labels.fit(column, _kind_of(column, kinds[name]))
+        for name, column in zip(kinds, _label_columns(train, list(kinds)), strict=True)
+    }
+
+
+def _kind_of(dataset: Dataset, kind: str) -> str:
+    # Several columns for one output with classes are the probabilities of each row's classes.
+    several = dataset.label is not None and dataset.label[0].size > 1
+    return "value" if kind == "class" and several else kind
+
+
+def _label_columns(dataset: Dataset, names: list[str]) -> list[Dataset]:
+    """The dataset for a single label input; for several, the dataset with each label column."""
+    if len(names) <= 1:
+        return [dataset] * len(names)
+    columns = 0 if dataset.label is None else dataset.label[0].size
+    if columns != len(names):
+        raise DataError(
+            dataset.path,
+            f"the network has {len(names)} labels ({', '.join(names)}), the data have {columns}",
+            advice="name one column for each in data.train.label, in this order",
+        )
+    label = np.asarray(dataset.label).reshape(dataset.n, columns)
+    named = dataset.label_names or ("",) * columns
+    return [
+        replace(dataset, label=np.ascontiguousarray(label[:, i]), label_names=(named[i],))
+        for i in range(columns)
+    ]
+
+
+def _prepared(dataset: Dataset, features: Features, labels: dict[str, Labels], source: str) -> Rows:
+    columns = _label_columns(dataset, list(labels))
+    prepared = [kind.apply(c) for kind, c in zip(labels.values(), columns, strict=True)]
+    return Rows(source, features.apply(dataset), tuple(prepared))
 
 
 def split(
-    dataset: Dataset, labels: Labels | None, fraction: float, seed: int
+    dataset: Dataset, labels: Mapping[str, Labels], fraction: float, seed: int
 ) -> tuple[Dataset, Dataset]:
-    """Return (training, eval) rows: the same share of every class, decided by the seed."""
-    groups = np.zeros(dataset.n)
-    if labels is not None and labels.kind == "class":
-        groups = labels.apply(dataset)
+    """Return (training, eval) rows: the same share of every class, decided by the seed.
+
+    With several label inputs it is the classes of the first that has any.
+    """
     order = stream(seed, "split").permutation(0, dataset.n)
-    chosen = np.zeros(dataset.n, bool)
-    for group in np.unique(groups):
-        members = order[groups[order] == group]
-        chosen[members[: round(fraction * len(members))]] = True
-    if not chosen.any() or chosen.all():
+    groups = _groups(dataset, labels)
+    order = order[np.argsort(groups[order], kind="stable")]
+    # Whole numbers of rows whose running total follows the fraction: every class gets its share
+    # to within one row, and so do all together.
+    wanted = np.floor(np.arange(dataset.n + 1) * fraction + 0.5)
+    chosen = order[np.diff(wanted) > 0]
+    is_eval = np.zeros(dataset.n, bool)
+    is_eval[chosen] = True
+    if not is_eval.any() or is_eval.all():
         raise DataError(
             dataset.path,
-            f"eval fraction {fraction} of {dataset.n} rows leaves one side empty",
+            f"data.eval.fraction {fraction:g} of {dataset.n} rows leaves one side empty",
             advice="choose another fraction, or give eval a file of its own",
         )
     rows = np.arange(dataset.n)
-    return dataset.take(rows[~chosen]), dataset.take(rows[chosen])
+    return dataset.take(rows[~is_eval]), dataset.take(rows[is_eval])
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Row numbers of one batch; the last `pad` of them fill it up and are counted elsewhere."""
-
-    rows: Array
-    pad: int = 0
-
-
-class Batches:
-    """The batches of each epoch: a pure function of (seed, epoch), except what rolls over.
-
-    Parameters
-    ----------
-    count : number of rows.
-    size : rows per batch.
-    last : what happens to a short last batch: ``keep``, ``pad``, ``discard`` or ``roll_over``.
-    seed : decides the order; None keeps the rows as they are.
-    """
-
-    def __init__(self, count: int, size: int, last: str = "keep", seed: int | None = None) -> None:
-        self.count, self.size, self.last = count, size, last
-        self._stream = None if seed is None else stream(seed, "shuffle")
-        self.carried: Array = np.empty(0, np.int64)
-
-    def per_epoch(self) -> int:
-        """Return the number of batches of the coming epoch."""
-        rows = self.count + len(self.carried)
-        if self.last in ("discard", "roll_over"):
-            return rows // self.size
-        return -(-rows // self.size)
-
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch."""
-        order = self._order(epoch)
-        if self.last == "roll_over":
-            order = np.concatenate([self.carried, order])
-            whole = len(order) // self.size * self.size
-            self.carried, order = order[whole:], order[:whole]
-        for start in range(0, len(order), self.size):
-            rows = order[start : start + self.size]
-            missing = self.size - len(rows)
-            if missing and self.last == "discard":
-                return
-            if missing and self.last == "pad":
-                rows = np.concatenate([rows, np.resize(order, missing)])
-                yield Batch(rows, missing)
-            else:
-                yield Batch(rows)
-
-    def _order(self, epoch: int) -> Array:
-        if self._stream is None:
-            return np.arange(self.count)
-        return self._stream.permutation(epoch, self.count)
-
-
-class Loader:
-    """Gathers rows straight into input buffers."""
-
-    def __init__(self, rows: Rows, label_names: Sequence[str]) -> None:
-        self._rows = rows
-        self._columns = _label_columns(rows, label_names)
-        self._bytes: dict[tuple[int, ...], Array] = {}
-
-    def fill(self, numbers: Array, data: Array, labels: Sequence[Array]) -> None:
-        """Copy the rows of these numbers into the data buffer and the label buffers."""
-        source = self._rows.data
-        if source.dtype == data.dtype:
-            np.take(source, numbers, 0, data, "clip")
-        else:
-            # Bytes stay bytes in memory and become floats on their way into the buffer.
-            if data.shape not in self._bytes:
-                self._bytes[data.shape] = np.empty(data.shape, source.dtype)
-            np.take(source, numbers, 0, self._bytes[data.shape], "clip")
-            np.copyto(data, self._bytes[data.shape])
-        for column, label in zip(self._columns, labels, strict=True):
-            np.take(column, numbers, 0, label, "clip")
-
-
-def _label_columns(rows: Rows, names: Sequence[str]) -> list[Array]:
-    """One array per label input: all columns for a single input, one each for several."""
-    if not names or rows.label is None:
-        return []
-    if len(names) == 1:
-        return [rows.label]
-    if rows.label.ndim != 2 or rows.label.shape[1] != len(names):
-        raise DataError(
-            rows.source,
-            f"the network has {len(names)} labels ({', '.join(names)}), "
-            f"the data have {1 if rows.label.ndim == 1 else rows.label.shape[1]}",
-            advice="name one column per label in data.train.label, in this order",
-        )
-    return [np.ascontiguousarray(rows.label[:, i]) for i in range(len(names))]
+def _groups(dataset: Dataset, labels: Mapping[str, Labels]) -> Array:
+    for kind, column in zip(labels.values(), _label_columns(dataset, list(labels)), strict=True):
+        if kind.kind == "class":
+            return kind.apply(column)
+    return np.zeros(dataset.n)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mxtrain.trainer import outputs
-from mxtrain.trainer.build import describe_component
 from mxtrain.trainer.report import EpochRow, LayerRow, ParameterRow, RunInfo, RunResult
+from mxtrain.version import __version__
 
 if TYPE_CHECKING:
+    from mxtrain.config.spec import Component, RunSpec
     from mxtrain.module import Module
     from mxtrain.trainer.build import Built
     from mxtrain.trainer.loop import Loop
@@ -17,20 +22,16 @@ if TYPE_CHECKING:
 def run_info(built: Built, config: str, folder: str, loop: Loop) -> RunInfo:
     """Return what will run."""
     spec, data, module = built.spec, built.data, built.module
-    optimizer = module.optimizer
     parameters = parameter_rows(built)
-    notes = []
-    if data.labels is not None and data.labels.kind == "class":
-        notes.append(f"classes: {', '.join(data.labels.names)}")
     return RunInfo(
         config=config,
         output=folder,
         backend=spec.backend,
         seed=spec.seed,
-        network=outputs.describe(module.symbol, data.train.data.shape[1:]),
+        network=network(built),
         layers=layer_rows(module),
         parameters=parameters,
-        num_parameters=sum(_size(row.shape) for row in parameters),
+        num_parameters=sum(prod(row.shape) for row in parameters),
         train_data=data.train.source,
         eval_data=None if data.eval is None else data.eval.source,
         train_rows=len(data.train),
@@ -39,13 +40,37 @@ def run_info(built: Built, config: str, folder: str, loop: Loop) -> RunInfo:
         batches_per_epoch=loop.batches.per_epoch(),
         num_epoch=spec.fit.num_epoch,
         begin_epoch=spec.fit.begin_epoch,
-        optimizer=describe_component(spec.optimizer, ""),
-        lr_scheduler=describe_component(spec.lr_scheduler, "constant"),
-        rescale_grad=float(optimizer.rescale_grad),
+        optimizer=optimizer_text(built),
+        lr_scheduler=schedule_text(spec),
+        rescale_grad=float(module.optimizer.rescale_grad),
+        wd=float(module.optimizer.wd),
         train_columns=tuple(loop.train_measure.values()),
         eval_columns=tuple(loop.eval_measure.values()) if data.eval is not None else (),
-        notes=tuple(notes),
+        classes={name: kind.names for name, kind in data.labels.items() if kind.names},
+        notes=tuple(_notes(built)),
     )
+
+
+def network(built: Built) -> str:
+    """Return the network in a line."""
+    module = built.module
+    shapes = {row.name: row.output_shape for row in layer_rows(module)}
+    return outputs.describe(module.symbol, built.data.train.data.shape[1:], shapes)
+
+
+def _notes(built: Built) -> list[str]:
+    notes = []
+    data, spec = built.data, built.spec
+    if spec.data.features.scale != "none":
+        notes.append(f"features are scaled: {spec.data.features.scale}, learned on train")
+    for name, weights in data.class_weights(spec.data.class_weight).items():
+        factors = zip(data.classes_of(name), weights.tolist(), strict=True)
+        shown = ", ".join(f"{label} {factor:.4g}" for label, factor in factors)
+        notes.append(f"factors on the gradients of the classes: {shown}")
+    rest = len(data.train) % spec.data.batch_size
+    if rest and spec.data.last_batch == "discard":
+        notes.append(f"last_batch discard: {rest} rows are left out of each epoch")
+    return notes
 
 
 def layer_rows(module: Module) -> tuple[LayerRow, ...]:
@@ -64,49 +89,111 @@ def layer_rows(module: Module) -> tuple[LayerRow, ...]:
         ]
         seen.update(own)
         output = module.executor.plan.output_of(node)
-        count = sum(_size(shapes[name]) for name in own)
+        count = sum(prod(shapes[name]) for name in own)
         rows.append(LayerRow(node.name, node.op or "", output.shape, count))
     return tuple(rows)
 
 
 def parameter_rows(built: Built) -> tuple[ParameterRow, ...]:
     """Return one row per parameter: how it starts and how it is scaled."""
-    module = built.module
-    rules = initializer_rules(built)
-    optimizer = module.optimizer
-    return tuple(
-        ParameterRow(name, array.shape, rules[name], *optimizer.multipliers(index))
-        for index, (name, array) in enumerate(module.get_params()[0].items())
-    )
+    module, optimizer = built.module, built.module.optimizer
+    arg_params = module.get_params()[0]
+    attributes = module.symbol.attr_dict()
+    start: Any = built.initializer
+    weight_rule = start.rule_for("weight")
+    rows = []
+    for index, (name, array) in enumerate(arg_params.items()):
+        rule = start.rule_for(name, attributes.get(name))
+        if rule == weight_rule:
+            rule = component_text(built.spec.initializer)
+        words = start.rule_for(name, attributes.get(name), array.shape)
+        lr_mult, wd_mult = optimizer.multipliers(index)
+        rows.append(ParameterRow(name, array.shape, words, lr_mult, wd_mult, rule))
+    return tuple(rows)
 
 
 def initializer_rules(built: Built) -> dict[str, str]:
-    """Say for each parameter and auxiliary state which initializer rule filled it."""
+    """Say for each parameter and auxiliary state how it was filled."""
     attributes = built.module.symbol.attr_dict()
     arg_params, aux_params = built.module.get_params()
     start: Any = built.initializer
-    return {name: start.rule_for(name, attributes.get(name)) for name in [*arg_params, *aux_params]}
+    return {
+        name: start.rule_for(name, attributes.get(name), array.shape)
+        for name, array in (arg_params | aux_params).items()
+    }
+
+
+def component_text(component: Component) -> str:
+    """Return a component as it is shown: ``adam(learning_rate=0.01)``, or its name alone."""
+    return _call_text(component.name, component.settings)
+
+
+def _call_text(name: str, settings: dict[str, Any]) -> str:
+    shown = ", ".join(f"{key}={_plain(value)}" for key, value in settings.items())
+    return f"{name}({shown})" if shown else name
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_plain, value))}]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def optimizer_text(built: Built) -> str:
+    """Return the optimizer with the settings given, and with its learning rate in any case."""
+    component = built.spec.optimizer
+    settings = dict(component.settings)
+    if "learning_rate" not in settings:
+        settings = {"learning_rate": float(built.module.optimizer.learning_rate), **settings}
+    return _call_text(component.name, settings)
+
+
+def schedule_text(spec: RunSpec) -> str:
+    """Return the schedule; its base rate is shown where it is not the optimizer's."""
+    if spec.lr_scheduler is None:
+        return "none: the rate is constant"
+    settings = dict(spec.lr_scheduler.settings)
+    if settings.get("base_lr") == spec.optimizer.settings.get("learning_rate"):
+        settings.pop("base_lr", None)
+    return _call_text(spec.lr_scheduler.name, settings)
+
+
+def versions() -> str:
+    """Return what decides the bits of a run beside its config: versions and threads."""
+    from threadpoolctl import threadpool_info
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    pools = [
+        f"{pool['internal_api']} {pool['version']} with {pool['num_threads']} threads"
+        for pool in threadpool_info()
+    ]
+    return ", ".join(
+        [f"mxtrain {__version__}", f"Python {python}", f"NumPy {np.__version__}", *pools]
+    )
 
 
 def log_lines(info: RunInfo) -> list[str]:
     """Return the head of ``log.txt``."""
-    lines = [
+    return [
         f"config {info.config}",
-        f"network {info.network}, {info.num_parameters} parameters",
+        versions(),
+        f"network {info.network}; {info.num_parameters} parameters",
         f"train {info.train_data}, {info.train_rows} rows",
         f"eval {info.eval_data}, {info.eval_rows} rows" if info.eval_data else "eval none",
         f"epochs {info.num_epoch}, {info.batches_per_epoch} batches of {info.batch_size}",
         f"backend {info.backend}, seed {info.seed}",
         f"optimizer {info.optimizer}, rescale_grad {info.rescale_grad:g}",
         f"schedule {info.lr_scheduler}",
+        *(f"classes of {name}: {', '.join(names)}" for name, names in info.classes.items()),
         *info.notes,
+        *(_parameter_line(row) for row in info.parameters),
     ]
-    for row in info.parameters:
-        lines.append(
-            f"parameter {row.name} {row.shape}: {row.initializer}; "
-            f"lr_mult {row.lr_mult:g}, wd_mult {row.wd_mult:g}"
-        )
-    return lines
+
+
+def _parameter_line(row: ParameterRow) -> str:
+    shape = "x".join(map(str, row.shape))
+    scaled = f"lr_mult {row.lr_mult:g}, wd_mult {row.wd_mult:g}"
+    return f"parameter {row.name} {shape}: {row.initializer}; {scaled}"
 
 
 def epoch_line(row: EpochRow, num_epoch: int) -> str:
@@ -124,16 +211,11 @@ def epoch_line(row: EpochRow, num_epoch: int) -> str:
     return "; ".join(parts)
 
 
-def result_line(result: RunResult) -> str:
-    """Return the end of a run as a line of ``log.txt``."""
+def result_lines(result: RunResult) -> str:
+    """Return the end of a run as lines of ``log.txt``."""
     text = f"{result.status} after {result.epochs} epochs, {result.seconds:.2f} s"
     if result.best_epoch is not None and result.best_value is not None:
         text += f"; best epoch {result.best_epoch}: {result.best_metric} {result.best_value:.6g}"
-    return text + (f"; {result.reason}" if result.reason else "")
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    total = 1
-    for axis in shape:
-        total *= axis
-    return total
+    if result.weights:
+        text += f"; weights {result.weights}"
+    return "\n".join([text, *result.reason.splitlines()])

@@ -1,19 +1,21 @@
-"""Looking at a config without training: its network, memory and learning rates."""
+"""Looking at a config without training: its network, memory, weights and learning rates."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mxtrain.trainer import data as run_data
-from mxtrain.trainer import describe, outputs
-from mxtrain.trainer.build import add_optimizer, build, describe_component, make_scheduler
-from mxtrain.trainer.data import Batches
-from mxtrain.trainer.report import Rates, Summary
+import numpy as np
+
+from mxtrain.trainer import describe
+from mxtrain.trainer.batches import Batches
+from mxtrain.trainer.build import add_optimizer, build, make_scheduler
+from mxtrain.trainer.report import InitialWeight, Rates, Summary
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import RunSpec
     from mxtrain.executor import Executor
     from mxtrain.module import Module
+    from mxtrain.trainer.data import RunData
 
 
 def summary(spec: RunSpec) -> Summary:
@@ -23,7 +25,7 @@ def summary(spec: RunSpec) -> Summary:
     parameters = describe.parameter_rows(built)
     layers = describe.layer_rows(built.module)
     return Summary(
-        network=outputs.describe(built.module.symbol, built.data.train.data.shape[1:]),
+        network=describe.network(built),
         batch_size=spec.data.batch_size,
         layers=layers,
         parameters=parameters,
@@ -46,11 +48,10 @@ def _memory(module: Module, executor: Executor) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _rows_bytes(data: run_data.RunData) -> int:
-    arrays = [data.train.data, data.train.label]
-    if data.eval is not None:
-        arrays += [data.eval.data, data.eval.label]
-    return sum(array.nbytes for array in arrays if array is not None)
+def _rows_bytes(data: RunData) -> int:
+    sides = [data.train] if data.eval is None else [data.train, data.eval]
+    arrays = [array for rows in sides for array in (rows.data, *rows.labels)]
+    return sum(array.nbytes for array in arrays)
 
 
 def rates(spec: RunSpec) -> Rates:
@@ -63,15 +64,28 @@ def rates(spec: RunSpec) -> Rates:
     for epoch in range(spec.fit.begin_epoch, spec.fit.num_epoch):
         updates += sum(1 for _ in batches.epoch(epoch))
     scheduler = make_scheduler(spec)
-    constant = built.module.optimizer.learning_rate if scheduler is None else 0.0
-    begin = built.module.optimizer.begin_num_update
+    optimizer = built.module.optimizer
+    constant = float(optimizer.learning_rate) if scheduler is None else 0.0
+    begin = optimizer.begin_num_update
     return Rates(
         tuple(
-            float(scheduler(begin + number)) if scheduler is not None else float(constant)
+            constant if scheduler is None else float(scheduler(begin + number))
             for number in range(1, updates + 1)
         ),
         per_epoch,
-        describe_component(spec.optimizer, ""),
-        describe_component(spec.lr_scheduler, "constant"),
+        describe.optimizer_text(built),
+        describe.schedule_text(spec),
         spec.fit.begin_epoch,
     )
+
+
+def initial_weights(spec: RunSpec) -> list[InitialWeight]:
+    """Return every parameter and auxiliary state as the run starts with it."""
+    built = build(spec)
+    rules = describe.initializer_rules(built)
+    arg_params, aux_params = built.module.get_params()
+    return [
+        InitialWeight(kind, name, np.asarray(values), rules[name])
+        for kind, store in (("arg", arg_params), ("aux", aux_params))
+        for name, values in store.items()
+    ]

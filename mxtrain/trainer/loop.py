@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxtrain.executor import Executor
-from mxtrain.trainer.build import Built, make_metric
-from mxtrain.trainer.data import Batch, Batches, Loader
-from mxtrain.trainer.measure import Measure, is_finite, losses_are_finite
+from mxtrain.executor.plan import Program
+from mxtrain.trainer.batches import Batch, Batches, Loader
+from mxtrain.trainer.bound import BoundBatch
+from mxtrain.trainer.errors import InterruptError, NotFiniteError
+from mxtrain.trainer.failure import first_bad_tensor
+from mxtrain.trainer.measure import Measure, loss_of
+from mxtrain.trainer.metrics import make_metrics
+
+if TYPE_CHECKING:
+    from mxtrain.trainer.build import Built
+    from mxtrain.trainer.profile import Profile
 
 Array = np.ndarray[Any, Any]
 
@@ -20,42 +26,15 @@ Array = np.ndarray[Any, Any]
 REPORT_EVERY = 0.25
 
 
-class NotFiniteError(Exception):
-    """A loss became NaN or infinite; the weights are those before the batch."""
-
-    def __init__(self, epoch: int, batch: int, tensor: str) -> None:
-        super().__init__(
-            f"the loss became NaN or infinite at epoch {epoch}, batch {batch}: {tensor} is the "
-            "first tensor that is not finite; lower the learning rate, scale the features, or "
-            "limit the gradient (fit.clip_global_norm)"
-        )
-
-
-class InterruptError(Exception):
-    """The user asked the run to stop; the running batch has been finished."""
-
-
-@dataclass(frozen=True)
-class Buffers:
-    """The arrays of one plan that the loop fills and reads."""
-
-    executor: Executor
-    data: Array
-    labels: list[Array]
-    outputs: dict[str, Array]
-    label_arrays: dict[str, Array]
-    loss_outputs: list[Array]
-    row_weights: list[tuple[Array, Array]]
-
-
 class Loop:
-    """Trains and evaluates a built module.
+    """Trains and evaluates a built module that has an optimizer.
 
     Parameters
     ----------
     built : the module with its data.
     stop_requested : asked after every batch; True ends the loop with `InterruptError`.
     on_progress : called with (batch, batches, values, rows done, seconds) a few times a second.
+    profile : times every kernel.
     """
 
     def __init__(
@@ -63,145 +42,137 @@ class Loop:
         built: Built,
         stop_requested: Callable[[], bool] = lambda: False,
         on_progress: Callable[..., None] = lambda *arguments: None,
+        profile: Profile | None = None,
     ) -> None:
         spec = built.spec
-        self.built, self.module = built, built.module
+        self.built = built
         self._stop_requested, self._on_progress = stop_requested, on_progress
-        self._train_loader = Loader(built.data.train, built.labels)
+        self._run = Program.run if profile is None else profile.run
+        self._update: Callable[[], None] = built.module.update
+        if profile is not None:
+            self._update = lambda: profile.call("optimizer", "update", built.module.update)
+        self._train_loader = Loader(built.data.train)
         rows = built.data.eval
-        self._eval_loader = None if rows is None else Loader(rows, built.labels)
-        self.batches = Batches(
-            len(built.data.train),
-            spec.data.batch_size,
-            spec.data.last_batch,
-            spec.seed if spec.data.shuffle else None,
-        )
+        self._eval_loader = None if rows is None else Loader(rows)
+        size = spec.data.batch_size
+        seed = spec.seed if spec.data.shuffle else None
+        self.batches = Batches(len(built.data.train), size, spec.data.last_batch, seed)
         self._class_weights = built.data.class_weights(spec.data.class_weight)
-        self._buffers: dict[int, Buffers] = {}
-        full = self.buffers_for(spec.data.batch_size)
-        self.train_measure = self._measure(full)
-        self.eval_measure = self._measure(full)
+        self._bound: dict[int, BoundBatch] = {}
+        self.train_measure, self.eval_measure = self._measure(), self._measure()
         self._clip = spec.fit.clip_global_norm
         self.epoch = 0
+        self.batches_done = 0
 
-    def _measure(self, full: Buffers) -> Measure:
-        metric = make_metric(self.built.spec.fit.metrics)
-        return Measure(self.built.heads, metric, full.outputs, full.label_arrays)
+    def _measure(self) -> Measure:
+        full = self.bound(self.built.spec.data.batch_size)
+        metrics = make_metrics(self.built.spec.fit.metrics, self.built.heads)
+        return Measure(self.built.heads, metrics, self.built.labels, full)
+
+    def bound(self, rows: int) -> BoundBatch:
+        """Return the plan of a batch of `rows` rows."""
+        if rows not in self._bound:
+            self._bound[rows] = BoundBatch(self.built, rows, self._class_weights, self._run)
+        return self._bound[rows]
+
+    def try_out(self) -> None:
+        """Predict and measure one batch: what cannot work is found before anything is written.
+
+        Raises SetupError, for instance for a metric that cannot measure the output.
+        """
+        batch = self.bound(self.built.spec.data.batch_size)
+        self._train_loader.fill(np.arange(batch.rows), batch.data, batch.labels)
+        with np.errstate(all="ignore"):
+            batch.executor.plan.forward(False).run()
+            self.train_measure.add(batch)
+            self.train_measure.flush()
+        self.train_measure.reset()
 
     # -- training ----------------------------------------------------------------------------
 
     def train_epoch(self, epoch: int) -> int:
-        """Train on every batch of an epoch (numbered from 0) and return the rows trained on."""
-        self.epoch = epoch
+        """Train on every batch of an epoch (numbered from 0) and return the rows trained on.
+
+        Raises NotFiniteError, and InterruptError after the batch in which a stop was asked for.
+        """
+        self.epoch, self.batches_done = epoch, 0
         self.train_measure.reset()
         count = self.batches.per_epoch()
         rows, started = 0, time.perf_counter()
-        reported = started
-        for number, batch in enumerate(self.batches.epoch(epoch)):
-            self.train_batch(batch, number)
-            rows += len(batch.rows) - batch.pad
-            if self._stop_requested():
-                raise InterruptError
-            now = time.perf_counter()
-            if now - reported >= REPORT_EVERY:
-                reported = now
-                self._on_progress(
-                    number + 1, count, self.train_measure.values(), rows, now - started
-                )
-        self.train_measure.flush()
+        next_report = started + REPORT_EVERY
+        with np.errstate(all="ignore"):
+            for batch in self.batches.epoch(epoch):
+                self.train_batch(batch)
+                self.batches_done += 1
+                rows += len(batch.rows) - batch.pad
+                if self._stop_requested():
+                    raise InterruptError(self.batches_done)
+                now = time.perf_counter()
+                if now >= next_report:
+                    next_report = now + REPORT_EVERY
+                    values = self.train_measure.values_so_far()
+                    self._on_progress(self.batches_done, count, values, rows, now - started)
+            self.train_measure.flush()
         return rows
 
-    def train_batch(self, batch: Batch, number: int = 0) -> None:
+    def train_batch(self, batch: Batch) -> None:
         """Learn from one batch. Raises NotFiniteError before the update if its loss is not."""
-        buffers = self.buffers_for(len(batch.rows))
-        self._train_loader.fill(batch.rows, buffers.data, buffers.labels)
-        buffers.executor.forward(True)
-        if not is_finite(buffers.loss_outputs):
-            self._refuse_infinite_loss(buffers, number)
-        for weights, label in buffers.row_weights:
-            np.take(self._class_weights, label.astype(np.int64), 0, weights, "clip")
-        buffers.executor.backward()
+        bound = self.bound(len(batch.rows))
+        self._train_loader.fill(batch.rows, bound.data, bound.labels)
+        bound.forward()
+        if not bound.seems_finite():
+            self._look_closer(bound)
+        bound.backward()
         if self._clip is not None:
-            self._clip_gradients(self._clip)
-        self.module.update()
-        self.train_measure.add(buffers.outputs, buffers.label_arrays, batch.pad)
+            self._clip_gradients(self._clip, bound)
+        self._update()
+        self.train_measure.add(bound, batch.pad)
 
-    def buffers_for(self, rows: int) -> Buffers:
-        """Return the buffers of a batch of `rows` rows."""
-        if rows not in self._buffers:
-            executor = self.module.executor_for(rows)
-            arguments = {name: np.asarray(array) for name, array in executor.arg_dict.items()}
-            outputs = {n: np.asarray(a) for n, a in executor.output_dict.items()}
-            learned = {head.output: outputs[head.output] for head in self.built.heads}
-            labels = {name: arguments[name] for name in self.built.labels}
-            self._buffers[rows] = Buffers(
-                executor,
-                arguments["data"],
-                list(labels.values()),
-                learned,
-                labels,
-                list(learned.values()),
-                self._row_weights(executor, labels),
-            )
-        return self._buffers[rows]
+    def _look_closer(self, bound: BoundBatch) -> None:
+        """Raise unless it was only the square of an output that overflowed, not a loss."""
+        names = [*(head.output for head in self.built.heads), *self.built.labels]
+        arrays = dict(zip(names, bound.measured, strict=True))
+        outputs_are_finite = all(bool(np.isfinite(output).all()) for output in bound.outputs)
+        totals = [loss_of(head, arrays)[0] for head in self.built.heads]
+        if not (outputs_are_finite and np.isfinite(totals).all()):
+            raise self._not_finite("loss", bound)
 
-    def _row_weights(
-        self, executor: Executor, labels: dict[str, Array]
-    ) -> list[tuple[Array, Array]]:
-        if self._class_weights is None:
-            return []
-        return [
-            (executor.weigh_rows(head.node), labels[head.label])
-            for head in self.built.heads
-            if head.classifies and head.label is not None
-        ]
+    def _not_finite(self, what: str, bound: BoundBatch) -> NotFiniteError:
+        inputs = {"data", *self.built.labels}
+        tensor = first_bad_tensor(bound, inputs, backward=what == "gradient")
+        return NotFiniteError(what, self.epoch + 1, self.batches_done + 1, tensor)
 
-    def _clip_gradients(self, limit: float) -> None:
+    def _clip_gradients(self, limit: float, bound: BoundBatch) -> None:
         """Scale all gradients so that their rescaled norm, taken together, is at most `limit`."""
-        grads = [group.grad for group in self.module.arena.groups]
-        norm = float(np.sqrt(sum(float(np.dot(g, g)) for g in grads)))
-        norm *= abs(self.module.optimizer.rescale_grad)
+        grads = [group.grad for group in self.built.module.arena.groups]
+        norm = float(np.sqrt(sum(float(np.dot(grad, grad)) for grad in grads)))
+        if not np.isfinite(norm):  # the squares may overflow where the gradient does not
+            norm = float(np.sqrt(sum(np.square(grad, dtype=np.float64).sum() for grad in grads)))
+        if not np.isfinite(norm):
+            raise self._not_finite("gradient", bound)
+        norm *= abs(self.built.module.optimizer.rescale_grad)
         if norm > limit:
             for grad in grads:
                 np.multiply(grad, limit / norm, grad)
 
-    def _refuse_infinite_loss(self, buffers: Buffers, number: int) -> None:
-        labels = buffers.label_arrays
-        if losses_are_finite(self.built.heads, buffers.outputs, labels):
-            return  # the sum of the outputs overflowed, the loss itself did not
-        raise NotFiniteError(self.epoch + 1, number + 1, first_bad_tensor(buffers.executor))
-
     # -- evaluation --------------------------------------------------------------------------
 
     def evaluate(self) -> dict[str, float]:
-        """Return loss and metrics over all eval rows, each counted once."""
+        """Return loss and metrics over all eval rows, each counted once (none without eval rows).
+
+        Raises InterruptError where a stop is asked for.
+        """
         rows = self.built.data.eval
         if rows is None or self._eval_loader is None:
             return {}
         self.eval_measure.reset()
-        for batch in Batches(len(rows), self.built.spec.data.batch_size).epoch(0):
-            buffers = self.buffers_for(len(batch.rows))
-            self._eval_loader.fill(batch.rows, buffers.data, buffers.labels)
-            buffers.executor.forward(False)
-            self.eval_measure.add(buffers.outputs, buffers.label_arrays)
-        self.eval_measure.flush()
+        with np.errstate(all="ignore"):
+            for batch in Batches(len(rows), self.built.spec.data.batch_size).epoch(0):
+                bound = self.bound(len(batch.rows))
+                self._eval_loader.fill(batch.rows, bound.data, bound.labels)
+                bound.predict()
+                self.eval_measure.add(bound)
+                if self._stop_requested():
+                    raise InterruptError(self.batches_done)
+            self.eval_measure.flush()
         return self.eval_measure.values()
-
-
-def first_bad_tensor(executor: Executor) -> str:
-    """Run the latest training batch again, looking after each kernel, and name what went wrong."""
-    for kind, arrays in (("input", executor.arg_dict), ("state", executor.aux_dict)):
-        for name, array in arrays.items():
-            if not np.isfinite(array).all():
-                return f"{kind} '{name}'"
-    executor.random.steps[True] -= 1  # the same random numbers once more
-    executor.random.advance(True)
-    with np.errstate(all="ignore"):
-        for step in executor.plan.forward(True).steps:
-            for kernel, arguments in step.lines:
-                kernel(*arguments)
-            for name, array in step.results:
-                if not np.isfinite(array).all():
-                    op = step.node.op if step.node is not None else ""
-                    return f"'{name}' of operator {op}"
-    return "the loss of the output"

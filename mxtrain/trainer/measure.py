@@ -7,12 +7,19 @@ depend on the clock.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.metrics import RunMetric
 from mxtrain.trainer.outputs import Head
+
+if TYPE_CHECKING:
+    from mxtrain.trainer.bound import BoundBatch
 
 Array = np.ndarray[Any, Any]
 
@@ -27,63 +34,76 @@ class Measure:
     Parameters
     ----------
     heads : the outputs with a loss.
-    metric : a (composite) metric that counts rows, or None.
+    metrics : what is measured beside the loss.
     labels : names of the label inputs.
-    outputs, label_arrays : buffers of a full batch, for their shapes.
+    full : the largest batch there will be.
     """
 
     def __init__(
         self,
         heads: Sequence[Head],
-        metric: Any,
-        outputs: dict[str, Array],
-        labels: dict[str, Array],
+        metrics: Sequence[RunMetric],
+        labels: Sequence[str],
+        full: BoundBatch,
     ) -> None:
-        self.heads, self.metric = list(heads), metric
-        size = max((a.nbytes for a in [*outputs.values(), *labels.values()]), default=1)
-        self._capacity = int(min(max(PIECE_BYTES // max(size, 1), 1), MAX_BATCHES))
-        self._outputs = {n: _piece(a, self._capacity) for n, a in outputs.items()}
-        self._labels = {n: _piece(a, self._capacity) for n, a in labels.items()}
-        self._rows = {n: len(a) for n, a in [*outputs.items(), *labels.items()]}
+        self.heads, self.metrics = list(heads), list(metrics)
+        self._names = [*(head.output for head in heads), *labels]
+        self._rows = full.rows
+        self._widths = [
+            _width(name, array, full.rows)
+            for name, array in zip(self._names, full.measured, strict=True)
+        ]
+        largest = max(array.nbytes for array in full.measured)
+        self._capacity = int(min(max(PIECE_BYTES // max(largest, 1), 1), MAX_BATCHES))
+        self._pieces = [
+            np.empty((self._capacity * full.rows * width, *array.shape[1:]), array.dtype)
+            for array, width in zip(full.measured, self._widths, strict=True)
+        ]
+        self._slots = [self._slot(i * full.rows, full.rows) for i in range(self._capacity)]
+        self._full = full
         self.reset()
 
     def reset(self) -> None:
         """Begin a new epoch."""
-        self._filled = dict.fromkeys(self._rows, 0)
-        self._batches = 0
+        self._batches, self._filled = 0, 0
         self._sums = {head.node: 0.0 for head in self.heads}
         self._counts = {head.node: 0 for head in self.heads}
-        if self.metric is not None:
-            self.metric.reset()
+        for one in self.metrics:
+            one.metric.reset()
 
-    def add(self, outputs: dict[str, Array], labels: dict[str, Array], pad: int = 0) -> None:
-        """Take the outputs and labels of a batch; the last `pad` rows do not count."""
-        for store, arrays in ((self._outputs, outputs), (self._labels, labels)):
-            for name, array in arrays.items():
-                start = self._filled[name]
-                stop = start + len(array) - (pad * len(array) // self._rows[name] if pad else 0)
-                store[name][start:stop] = array[: stop - start]
-                self._filled[name] = stop
+    def add(self, batch: BoundBatch, pad: int = 0) -> None:
+        """Take the outputs and labels of a batch; its last `pad` rows do not count."""
+        if batch is self._full and pad == 0 and self._filled == self._batches * self._rows:
+            for target, source in zip(self._slots[self._batches], batch.measured, strict=True):
+                np.copyto(target, source)
+            self._filled += self._rows
+        else:
+            rows = batch.rows - pad
+            for target, source in zip(self._slot(self._filled, rows), batch.measured, strict=True):
+                np.copyto(target, source[: len(target)])
+            self._filled += rows
         self._batches += 1
         if self._batches == self._capacity:
             self.flush()
+
+    def _slot(self, start: int, rows: int) -> list[Array]:
+        return [
+            piece[start * width : (start + rows) * width]
+            for piece, width in zip(self._pieces, self._widths, strict=True)
+        ]
 
     def flush(self) -> None:
         """Measure what has been collected."""
         if self._batches == 0:
             return
-        outputs = {n: a[: self._filled[n]] for n, a in self._outputs.items()}
-        labels = {n: a[: self._filled[n]] for n, a in self._labels.items()}
+        parts = dict(zip(self._names, self._slot(0, self._filled), strict=True))
         for head in self.heads:
-            label = labels[head.label] if head.label is not None else None
-            with np.errstate(all="ignore"):
-                total, count = head.operator.loss(np, outputs[head.output], label)
+            total, count = loss_of(head, parts)
             self._sums[head.node] += total
             self._counts[head.node] += count
-        if self.metric is not None:
-            self.metric.update_dict(labels, {h.output: outputs[h.output] for h in self.heads})
-        self._filled = dict.fromkeys(self._rows, 0)
-        self._batches = 0
+        for one in self.metrics:
+            one.update(parts, parts)
+        self._batches, self._filled = 0, 0
 
     def values(self) -> dict[str, float]:
         """Return loss and metrics by the names they are shown under, ``loss`` first.
@@ -97,29 +117,37 @@ class Measure:
         shown = {"loss": float(sum(losses.values()))}
         if len(losses) > 1:
             shown |= {f"{node}_loss": value for node, value in losses.items()}
-        if self.metric is not None:
-            shown |= {name: float(value) for name, value in self.metric.get_name_value()}
+        for one in self.metrics:
+            shown |= one.values()
         return shown
 
-
-def _piece(array: Array, capacity: int) -> Array:
-    return np.empty((len(array) * capacity, *array.shape[1:]), array.dtype)
-
-
-def is_finite(outputs: Sequence[Array]) -> bool:
-    """Whether the outputs are finite, told from their sum (at the cost of one pass)."""
-    for output in outputs:
-        total = float(np.add.reduce(output, None))
-        if total - total != 0.0:
-            return False
-    return True
+    def values_so_far(self) -> dict[str, float]:
+        """Return the values with the batches still waiting, and leave those waiting."""
+        kept = (self.metrics, self._sums, self._counts, self._batches, self._filled)
+        self.metrics = [replace(one, metric=copy.deepcopy(one.metric)) for one in self.metrics]
+        self._sums, self._counts = dict(self._sums), dict(self._counts)
+        try:
+            self.flush()
+            return self.values()
+        finally:
+            self.metrics, self._sums, self._counts, self._batches, self._filled = kept
 
 
-def losses_are_finite(heads: Sequence[Head], outputs: dict[str, Array], labels: Any) -> bool:
-    """Whether the loss of every output is finite; the exact question behind `is_finite`."""
+def loss_of(head: Head, arrays: dict[str, Array]) -> tuple[float, int]:
+    """Return the sum of an output's loss and the number of rows, given arrays by name."""
+    label = arrays[head.label] if head.label is not None else None
     with np.errstate(all="ignore"):
-        totals = [
-            head.operator.loss(np, outputs[head.output], labels.get(head.label))[0]
-            for head in heads
-        ]
-    return bool(np.isfinite(totals).all())
+        return head.operator.loss(np, arrays[head.output], label)
+
+
+def _width(name: str, array: Array, rows: int) -> int:
+    """Rows of an output or label for each row of the batch."""
+    width, rest = divmod(len(array), rows)
+    if len(array) == 1:
+        return 1  # a mean over the batch: it counts for each of its rows
+    if rest or not width:
+        raise SetupError(
+            f"'{name}' has shape {array.shape} for a batch of {rows}: its first axis must be that "
+            "of the rows (or have length 1), so that every row can be counted once"
+        )
+    return width

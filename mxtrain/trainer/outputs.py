@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,8 @@ _CLASSIFIERS = ("SoftmaxOutput", "SVMOutput")
 
 @dataclass(frozen=True)
 class Head:
-    """One output that is learned: its number, names, operator and label (None for MakeLoss)."""
+    """One output that is learned: its node, name, operator and label (None for MakeLoss)."""
 
-    number: int
     node: str
     output: str
     operator: Operator
@@ -31,44 +31,57 @@ class Head:
 def heads_of(symbol: Symbol) -> list[Head]:
     """Return the outputs with a loss, in order."""
     heads = []
-    for number, (entry, output) in enumerate(
-        zip(symbol.entries, symbol.list_outputs(), strict=True)
-    ):
+    for entry, output in zip(symbol.entries, symbol.list_outputs(), strict=True):
         node = entry.node
         if node.is_variable or not node.operator.is_loss:
             continue
         names = node.operator.arguments()
         label = node.inputs[names.index("label")].node.name if "label" in names else None
-        heads.append(Head(number, node.name, output, node.operator, label))
+        heads.append(Head(node.name, output, node.operator, label))
     return heads
 
 
-def label_names(heads: list[Head]) -> list[str]:
-    """Return the label inputs, each once, in the order of the outputs."""
-    return list(dict.fromkeys(head.label for head in heads if head.label is not None))
+def label_kinds(symbol: Symbol, heads: Sequence[Head]) -> dict[str, str]:
+    """Return the label inputs with what they hold: ``class``, ``value`` or ``auto``.
 
-
-def label_kind(heads: list[Head]) -> str | None:
-    """Return what the labels are: ``class``, ``value``, ``auto``, or None without a label."""
-    labelled = [head for head in heads if head.label is not None]
-    if not labelled:
-        return None
-    return "class" if all(head.classifies for head in labelled) else "auto"
-
-
-def class_count(heads: list[Head], shapes: dict[str, tuple[int, ...]]) -> int | None:
-    """Return how many classes the first classifying output tells apart, given output shapes."""
+    They are the labels of the outputs in order, then further inputs named ``...label``, which a
+    loss made of other operators compares with.
+    """
+    kinds: dict[str, str] = {}
     for head in heads:
-        if head.classifies:
-            return shapes[head.output][1]
-    return None
+        if head.label is not None:
+            kinds.setdefault(head.label, _kind(head))
+    for name in symbol.list_arguments():
+        if name.endswith("label"):
+            kinds.setdefault(name, "auto")
+    return kinds
 
 
-def describe(symbol: Symbol, input_shape: tuple[int, ...]) -> str:
-    """Return the network in a line: ``64 -> fc1 128 -> relu1 -> softmax 10``-like."""
-    parts: list[Any] = ["x".join(map(str, input_shape))]
-    for node in symbol.nodes():
-        if not node.is_variable:
-            hidden = node.attrs.get("num_hidden")
-            parts.append(f"{node.name}({hidden})" if hidden else node.name)
-    return " -> ".join(map(str, parts))
+def _kind(head: Head) -> str:
+    if not head.classifies:
+        return "auto"
+    # With an ignored label the numbers are the network's own: class names would renumber them.
+    return "value" if getattr(head.operator, "use_ignore", False) else "class"
+
+
+def describe(symbol: Symbol, input_shape: tuple[int, ...], shapes: dict[str, Any]) -> str:
+    """Return the network in a line: ``64 -> fc1 128 -> relu1 128 -> softmax 10``.
+
+    `shapes` are the output shapes of the nodes by name. In a network that is no chain the nodes
+    are separated by commas.
+    """
+    nodes = [node for node in symbol.nodes() if not node.is_variable]
+    parts = [_by(input_shape), *(f"{n.name} {_by(shapes[n.name][1:])}".rstrip() for n in nodes)]
+    return (" -> " if _is_chain(nodes) else ", ").join(parts)
+
+
+def _is_chain(nodes: Sequence[Any]) -> bool:
+    for number, node in enumerate(nodes):
+        read = {entry.node.name for entry in node.inputs if not entry.node.is_variable}
+        if read != ({nodes[number - 1].name} if number else set()):
+            return False
+    return True
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

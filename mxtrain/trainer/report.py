@@ -19,18 +19,27 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class ParameterRow:
-    """One parameter: how it starts and how it is scaled."""
+    """One parameter: how it starts and how it is scaled.
+
+    `initializer` says what its values are (``Xavier: uniform ±0.7071``), `rule` which rule gave
+    them, whatever the shape; parameters of one rule are shown together.
+    """
 
     name: str
     shape: tuple[int, ...]
     initializer: str
     lr_mult: float
     wd_mult: float
+    rule: str = ""
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What will run, known before the first batch."""
+    """What will run, known before the first batch.
+
+    `network` is the network in a line, its nodes separated by `` -> `` where they form a chain.
+    `classes` are the class names behind the numbers of each label input that has any.
+    """
 
     config: str
     output: str
@@ -53,6 +62,8 @@ class RunInfo:
     rescale_grad: float
     train_columns: tuple[str, ...]
     eval_columns: tuple[str, ...]
+    wd: float = 0.0
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -86,7 +97,12 @@ class EpochRow:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended. `status` is ``done``, ``stopped early``, ``interrupted`` or ``failed``."""
+    """How a run ended. `status` is ``done``, ``stopped early``, ``interrupted`` or ``failed``.
+
+    `weights` is the file in `output` with the weights the run ends with: those of the best epoch
+    where they were `restored` (by early stopping), else the latest. `reason` may have several
+    lines. `kernels` are (node, kernel, calls, seconds). `signal` is the one that stopped the run.
+    """
 
     status: str
     epochs: int
@@ -96,6 +112,9 @@ class RunResult:
     best_epoch: int | None = None
     best_metric: str | None = None
     best_value: float | None = None
+    best_weights: str = ""
+    weights: str = ""
+    restored: bool = False
     reason: str = ""
     kernels: tuple[tuple[str, str, int, float], ...] = field(default=())
     signal: int = 0

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from mxtrain.config import to_yaml
 from mxtrain.trainer import describe, folder
 from mxtrain.trainer.best import Best
 from mxtrain.trainer.build import Built, add_optimizer, build, make_scheduler
+from mxtrain.trainer.checkpoints import Checkpoints
+from mxtrain.trainer.errors import InterruptError, NotFiniteError, UnwritableError
 from mxtrain.trainer.folder import RunFolder
-from mxtrain.trainer.loop import InterruptError, Loop, NotFiniteError
+from mxtrain.trainer.loop import Loop
 from mxtrain.trainer.profile import Profile
-from mxtrain.trainer.report import EpochRow, InitialWeight, Progress, Reporter, RunResult
+from mxtrain.trainer.report import EpochRow, Progress, Reporter, RunResult
 from mxtrain.trainer.signals import StopRequest
 from mxtrain.trainer.threads import limited_threads
 
@@ -46,86 +46,83 @@ def fit(
     profile : time every kernel.
     config : what the spec was read from, as it is shown.
 
-    Raises DataError for unusable rows, FileExistsError for a folder that holds a run, and OSError
-    where files cannot be written. A loss that is not finite ends the run as ``failed``.
+    The run ends as ``failed`` where a loss is not finite or a file cannot be written. Raises
+    before the first batch: DataError for unusable rows, SetupError for a network or metric that
+    does not go with them, FileExistsError for a folder that holds a run, OSError for one that
+    cannot be made.
     """
-    with limited_threads(spec.threads), StopRequest() as stop:
+    folder.check_output(output, overwrite)
+    with limited_threads(spec.threads):
         built = build(spec)
         add_optimizer(built)
-        path = folder.make_folder(output, overwrite)
-        timer = Profile() if profile else None
-        return _Run(built, RunFolder(path), reporter, stop, timer, config).run()
+        run = _Run(built, reporter, Profile() if profile else None, config)
+        files = RunFolder(folder.make_folder(output, overwrite))
+        with run.stop:
+            return run.run(files)
 
 
 class _Run:
     """One run in progress."""
 
     def __init__(
-        self,
-        built: Built,
-        files: RunFolder,
-        reporter: Reporter,
-        stop: StopRequest,
-        profile: Profile | None,
-        config: str,
+        self, built: Built, reporter: Reporter, profile: Profile | None, config: str
     ) -> None:
-        self.config = config
-        self.built, self.files, self.reporter = built, files, reporter
-        self.stop, self.profile = stop, profile
-        self.spec = built.spec
-        self.loop = Loop(built, stop.requested, self._progress)
-        self.best = Best(self.spec.fit, built.data.eval is not None)
+        self.built, self.spec = built, built.spec
+        self.reporter, self.profile, self.config = reporter, profile, config
+        self.stop = StopRequest()
+        self.loop = Loop(built, self.stop.requested, self._progress, profile)
+        self.loop.try_out()
+        metrics = self.loop.eval_measure.metrics
+        self.best = Best(self.spec.fit, metrics, built.data.eval is not None)
         self.scheduler = make_scheduler(self.spec)
         self.epochs_done = self.spec.fit.begin_epoch
         self.started = time.perf_counter()
 
-    def run(self) -> RunResult:
+    def run(self, files: RunFolder) -> RunResult:
         """Train every epoch, then say how it ended."""
-        self._begin()
+        self.files = files
+        keeping = self.spec.fit.checkpoint
+        module = self.built.module
+        self.checkpoints = Checkpoints(files, module, keeping.every, keeping.keep)
         try:
-            status, reason = self._epochs()
-        except InterruptError:
-            status, reason = "interrupted", "stopped by the user"
-            self.files.save_weights(self.built.module, self.epochs_done + 1)
-        except NotFiniteError as error:
-            status, reason = "failed", str(error)
-            self.files.save_weights(self.built.module, self.epochs_done + 1)
+            self._begin()
+            status, reason = self._trained()
+        except UnwritableError as error:
+            status, reason = "failed", f"{error}\nfiles written before are intact"
         return self._finish(status, reason)
+
+    def _trained(self) -> tuple[str, str]:
+        try:
+            return self._epochs()
+        except InterruptError as error:
+            epoch, batches = self.loop.epoch + 1, error.batches
+            whole = batches == self._batches_of_epoch
+            name = self.checkpoints.save_within(epoch, batches, whole)
+            place = f"after epoch {epoch}" if whole else f"after batch {batches} of epoch {epoch}"
+            return "interrupted", f"stopped by the user {place}; weights saved as {name}"
+        except NotFiniteError as error:
+            epoch, batches = self.loop.epoch + 1, error.batch - 1
+            name = self.checkpoints.save_within(epoch, batches, whole_epoch=False)
+            return "failed", f"{error}\nthe weights before this batch are saved as {name}"
 
     def _begin(self) -> None:
         spec, data = self.spec, self.built.data
-        self.files.write_text(folder.CONFIG, to_yaml(spec))
+        self.files.write_text(folder.CONFIG, to_yaml(spec, self.files.path))
         self.files.write_preprocessing(data.features, data.labels)
         info = describe.run_info(self.built, self.config, str(self.files.path), self.loop)
-        for line in describe.log_lines(info):
-            self.files.log(line)
+        self.files.log("\n".join(describe.log_lines(info)))
         self.reporter.start(info)
-        if self.profile is not None:
-            self._install_profile(self.profile)
-
-    def _install_profile(self, profile: Profile) -> None:
-        module, make = self.built.module, self.loop.buffers_for
-        update = module.update
-
-        def timed_update() -> None:
-            started = time.perf_counter()
-            update()
-            profile.add("optimizer", "update", time.perf_counter() - started)
-
-        def timed_buffers(rows: int) -> Any:
-            buffers = make(rows)
-            buffers.executor.run = profile.run
-            return buffers
-
-        module.update = timed_update  # type: ignore[method-assign]  # for this run only
-        self.loop.buffers_for = timed_buffers  # type: ignore[method-assign]  # likewise
 
     def _epochs(self) -> tuple[str, str]:
         for epoch in range(self.spec.fit.begin_epoch, self.spec.fit.num_epoch):
+            self._batches_of_epoch = self.loop.batches.per_epoch()
             row = self._one_epoch(epoch)
-            self._checkpoint(epoch + 1, row.best)
+            is_last = epoch + 1 == self.spec.fit.num_epoch or self.best.should_stop
+            self.checkpoints.after(epoch + 1, row.best, is_last)
             if self.best.should_stop:
                 return "stopped early", self._stopping_reason()
+            if self.stop.requested() and not is_last:
+                raise InterruptError(self._batches_of_epoch)
         return "done", ""
 
     def _one_epoch(self, epoch: int) -> EpochRow:
@@ -161,25 +158,20 @@ class _Run:
         """Return (update, new rate) for each change within the updates of the epoch."""
         if self.scheduler is None:
             return ()
-        last = self.built.module.optimizer.num_update
-        rates = [self._rate(update) for update in range(max(first - 1, 1), last + 1)]
-        numbers = range(max(first - 1, 1) + 1, last + 1)
-        changes = [
-            (number, rate)
-            for number, before, rate in zip(numbers, rates, rates[1:], strict=False)
-            if rate != before
-        ]
-        return tuple(changes) if len(changes) <= MAX_LR_CHANGES else ()
-
-    def _checkpoint(self, epoch: int, is_best: bool) -> None:
-        every, keep = self.spec.fit.checkpoint.every, self.spec.fit.checkpoint.keep
-        last = epoch == self.spec.fit.num_epoch or self.best.should_stop
-        if epoch % every == 0 or is_best or last:
-            self.files.save_weights(self.built.module, epoch)
-            self.files.prune(keep, self.best.epoch)
+        changes: list[tuple[int, float]] = []
+        before = self._rate(max(first - 1, 1))
+        for update in range(max(first, 2), self.built.module.optimizer.num_update + 1):
+            rate = self._rate(update)
+            if rate != before:
+                changes.append((update, rate))
+                if len(changes) > MAX_LR_CHANGES:
+                    return ()
+            before = rate
+        return tuple(changes)
 
     def _stopping_reason(self) -> str:
-        return f"{self.best.name} has not improved since epoch {self.best.epoch}"
+        side, _, name = self.best.name.partition("_")
+        return f"{side} {name} has not improved since epoch {self.best.epoch}"
 
     def _progress(
         self, batch: int, batches: int, values: dict[str, float], rows: int, seconds: float
@@ -201,10 +193,11 @@ class _Run:
         )
 
     def _finish(self, status: str, reason: str) -> RunResult:
-        if status != "failed" and self.best.restore(self.built.module):
-            text = f"restored the weights of epoch {self.best.epoch}, the best"
-            self.files.log(text)
-            self.reporter.notice(text)
+        restored = self.best.restores and status != "failed" and self.best.epoch is not None
+        weights = self.checkpoints.newest
+        if restored:
+            self.best.restore(self.built.module)
+            weights = self.checkpoints.best_file()
         result = RunResult(
             status=status,
             epochs=self.epochs_done - self.spec.fit.begin_epoch,
@@ -212,25 +205,20 @@ class _Run:
             output=str(self.files.path),
             files=(),
             best_epoch=self.best.epoch,
-            best_metric=self.best.name,
+            best_metric=None if self.best.epoch is None else self.best.name,
             best_value=self.best.value,
+            best_weights=self.checkpoints.best_file(),
+            weights=weights,
+            restored=restored,
             reason=reason,
             kernels=self.profile.rows() if self.profile is not None else (),
             signal=self.stop.number,
         )
-        self.files.log(describe.result_line(result))
+        try:
+            self.files.log(describe.result_lines(result))
+        except UnwritableError as error:
+            if status != "failed":
+                result = replace(result, status="failed", reason=str(error))
         result = replace(result, files=self.files.files())
         self.reporter.finish(result)
         return result
-
-
-def initial_weights(spec: RunSpec) -> list[InitialWeight]:
-    """Return every parameter and auxiliary state as the run starts with it."""
-    built = build(spec)
-    rules = describe.initializer_rules(built)
-    arg_params, aux_params = built.module.get_params()
-    return [
-        InitialWeight(kind, name, np.asarray(values), rules[name])
-        for kind, store in (("arg", arg_params), ("aux", aux_params))
-        for name, values in store.items()
-    ]

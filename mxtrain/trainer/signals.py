@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class StopRequest:
-    """While in its ``with`` block, remembers the first signal; a second Ctrl-C stops at once.
+    """While in its ``with`` block, remembers the first signal; a second one stops at once.
 
     `number` is the signal received, 0 for none.
     """

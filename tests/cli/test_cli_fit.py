@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -27,11 +24,12 @@ def trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trainer:
     module = ModuleType("mxtrain.trainer.run")
 
     def fit(spec: Any, reporter: Any, **options: Any) -> RunResult:
-        ending = calls.pop(0)["ending"] if calls else "done"
+        wanted = calls.pop(0) if calls else {}
+        ending = wanted.get("ending", "done")
         calls.append({"spec": spec, "reporter": reporter, **options})
         if isinstance(ending, Exception):
             raise ending
-        result = RunResult(ending, 1, 0.1, "runs/0001", ())
+        result = RunResult(ending, 1, 0.1, "runs/0001", (), signal=wanted.get("signal", 0))
         reporter.finish(result)
         return result
 
@@ -94,34 +92,6 @@ def test_data_error_is_a_mistake_in_the_input(trainer: Trainer) -> None:
     assert "a.csv" in result.output
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
-def test_termination_lets_the_run_end_as_ctrl_c_does(tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_text("", encoding="utf-8")
-    script = """
-import os, signal, sys, time
-from types import ModuleType
-from mxtrain.trainer.report import RunResult
-import mxtrain.config
-mxtrain.config.load = lambda path, overrides: None
-module = ModuleType("mxtrain.trainer.run")
-def fit(spec, reporter, **options):
-    try:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(10)
-    except KeyboardInterrupt:
-        print("checkpoint")
-        return RunResult("interrupted", 0, 0.0, "runs/0001", ())
-module.fit = fit
-sys.modules["mxtrain.trainer.run"] = module
-from mxtrain.cli import main
-sys.argv = ["mxtrain", "fit", "c.yaml"]
-main()
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (
-        128 + signal.SIGTERM,
-        "checkpoint\n",
-        "",
-    )
+def test_the_signal_that_ended_the_run_is_in_the_exit_code(trainer: Trainer) -> None:
+    trainer.append({"ending": "interrupted", "signal": 15})
+    assert invoke("--quiet").exit_code == 128 + 15

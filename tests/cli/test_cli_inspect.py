@@ -132,7 +132,7 @@ WEIGHTS = (
 
 @pytest.fixture
 def weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake(monkeypatch, "mxtrain.trainer.run", initial_weights=lambda spec: WEIGHTS)
+    fake(monkeypatch, "mxtrain.trainer.inspect", initial_weights=lambda spec: WEIGHTS)
 
 
 @pytest.mark.usefixtures("weights")

@@ -22,7 +22,7 @@ INFO = RunInfo(
     output="runs/0003",
     backend="numpy",
     seed=7,
-    network="4 layers, softmax",
+    network="64 -> fc1 128 -> relu1 128 -> fc2 10 -> softmax 10",
     layers=(
         LayerRow("fc1", "FullyConnected", (64, 128), 8320),
         LayerRow("relu1", "Activation", (64, 128), 0),
@@ -49,6 +49,8 @@ INFO = RunInfo(
     rescale_grad=1 / 64,
     train_columns=NAMES,
     eval_columns=NAMES,
+    wd=0.0001,
+    classes={"softmax_label": tuple("0123456789")},
     notes=("biases are not decayed",),
 )
 
@@ -83,7 +85,7 @@ def result(status: str = "done", epochs: int = 20, **changes: Any) -> RunResult:
         output="runs/0003",
         files=tuple(f"runs/0003/{name}" for name in files),
         best_epoch=epochs,
-        best_metric="eval accuracy",
+        best_metric="eval_accuracy",
         best_value=0.9778,
     )
     return replace(made, **changes)

@@ -1,0 +1,93 @@
+"""Which rows each batch has, and how they get into a network's input buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mxtrain.random import stream
+
+if TYPE_CHECKING:
+    from mxtrain.trainer.data import Rows
+
+Array = np.ndarray[Any, Any]
+
+
+class Batch(NamedTuple):
+    """Row numbers of one batch; the last `pad` of them fill it up and are counted elsewhere."""
+
+    rows: Array
+    pad: int = 0
+
+
+class Batches:
+    """The batches of each epoch: a pure function of (seed, epoch), except what rolls over.
+
+    The order is that of ``NDArrayIter(shuffle=True, seed=seed)``.
+
+    Parameters
+    ----------
+    count : number of rows.
+    size : rows per batch.
+    last : what happens to a short last batch: ``keep``, ``pad``, ``discard`` or ``roll_over``.
+    seed : decides the order; None keeps the rows as they are.
+    """
+
+    def __init__(self, count: int, size: int, last: str = "keep", seed: int | None = None) -> None:
+        self.count, self.size, self.last = count, size, last
+        self._stream = None if seed is None else stream(seed, "shuffle")
+        self.carried: Array = np.empty(0, np.int64)
+
+    def per_epoch(self) -> int:
+        """Return the number of batches of the coming epoch."""
+        rows = self.count + len(self.carried)
+        if self.last in ("discard", "roll_over"):
+            return rows // self.size
+        return -(-rows // self.size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch."""
+        order = self._order(epoch)
+        if len(self.carried):
+            order = np.concatenate([self.carried, order])
+        whole = len(order) // self.size * self.size
+        rest = order[whole:]
+        if self.last == "roll_over":
+            self.carried = rest
+        for rows in order[:whole].reshape(-1, self.size):
+            yield Batch(rows)
+        if len(rest) and self.last == "keep":
+            yield Batch(rest)
+        elif len(rest) and self.last == "pad":
+            missing = self.size - len(rest)
+            yield Batch(np.concatenate([rest, np.resize(order, missing)]), missing)
+
+    def _order(self, epoch: int) -> Array:
+        if self._stream is None:
+            return np.arange(self.count)
+        return self._stream.permutation(epoch, self.count)
+
+
+class Loader:
+    """Gathers rows straight into input buffers."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._data, self._labels = rows.data, rows.labels
+        self._bytes: dict[tuple[int, ...], Array] = {}
+
+    def fill(self, numbers: Array, data: Array, labels: Sequence[Array]) -> None:
+        """Copy the rows of these numbers into the data buffer and the label buffers."""
+        # With mode "clip" NumPy writes into the buffer; otherwise it makes a copy first.
+        if self._data.dtype == data.dtype:
+            self._data.take(numbers, 0, data, "clip")
+        else:
+            # Bytes stay bytes in memory and become floats on their way into the buffer.
+            if data.shape not in self._bytes:
+                self._bytes[data.shape] = np.empty(data.shape, self._data.dtype)
+            kept = self._bytes[data.shape]
+            self._data.take(numbers, 0, kept, "clip")
+            np.copyto(data, kept)
+        for column, label in zip(self._labels, labels, strict=True):
+            column.take(numbers, 0, label, "clip")

@@ -1,0 +1,108 @@
+"""The plan of one batch size as the loop uses it: buffers to fill, programs to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mxtrain.executor.plan import Program
+from mxtrain.trainer.errors import SetupError
+
+if TYPE_CHECKING:
+    from mxtrain.executor import Executor
+    from mxtrain.trainer.build import Built
+
+Array = np.ndarray[Any, Any]
+Run = Callable[[Program], None]
+
+
+class BoundBatch:
+    """A batch size: its input buffers, its outputs, and one training or prediction pass.
+
+    The passes run the executor's programs without its checks of arguments, which cost a small
+    network several per cent; floating-point warnings are the caller's to silence.
+
+    Parameters
+    ----------
+    built : the module.
+    rows : the batch size.
+    class_weights : factors of the classes by label input.
+    run : runs a program; a profile puts its timer here.
+
+    Attributes
+    ----------
+    data, labels : the input buffers.
+    outputs : of the heads, in order.
+    measured : what is measured: outputs, then labels.
+    """
+
+    def __init__(
+        self,
+        built: Built,
+        rows: int,
+        class_weights: Mapping[str, Array],
+        run: Run = Program.run,
+    ) -> None:
+        self.rows, self._run = rows, run
+        self.executor: Executor = built.module.executor_for(rows)
+        arguments = {name: np.asarray(a) for name, a in self.executor.arg_dict.items()}
+        outputs = {name: np.asarray(a) for name, a in self.executor.output_dict.items()}
+        self.data = arguments["data"]
+        self.labels = [arguments[name] for name in built.labels]
+        self.outputs = [outputs[head.output] for head in built.heads]
+        self.measured = [*self.outputs, *self.labels]
+        self._flat = [output.reshape(-1) for output in self.outputs]
+        self._random = self.executor.random
+        self._weighted = [
+            (class_weights[head.label], arguments[head.label], self.executor.weigh_rows(head.node))
+            for head in built.heads
+            if head.classifies and head.label is not None and head.label in class_weights
+        ]
+        self._train: Program | None = None
+        self._backward: Program | None = None
+        self._predict: Program | None = None
+
+    def forward(self) -> None:
+        """Compute the outputs in training mode."""
+        if self._train is None:
+            self._train = self.executor.plan.forward(True)
+        self._random.advance(True)
+        self._run(self._train)
+
+    def backward(self) -> None:
+        """Compute the gradients of the latest `forward`."""
+        if self._backward is None:
+            self._backward = self._backward_program()
+        for weights, label, factors in self._weighted:
+            weights.take(label.astype(np.intp), 0, factors, "clip")
+        self._run(self._backward)
+
+    def predict(self) -> None:
+        """Compute the outputs in prediction mode."""
+        if self._predict is None:
+            self._predict = self.executor.plan.forward(False)
+        self._random.advance(False)
+        self._run(self._predict)
+
+    def seems_finite(self) -> bool:
+        """Whether the outputs are so far from infinity that every loss of them is finite.
+
+        Told from the sum of their squares. False only asks for a closer look.
+        """
+        for flat in self._flat:
+            total = np.dot(flat, flat)
+            if total - total != 0.0:
+                return False
+        return True
+
+    def _backward_program(self) -> Program:
+        program, slots = self.executor.plan.backward(True)
+        for name, slot in zip(self.executor.output_dict, slots, strict=True):
+            if slot is not None:
+                raise SetupError(
+                    f"the output '{name}' is no loss, so it has no gradient to start from; "
+                    "end it with BlockGrad, or leave it out"
+                )
+        return program

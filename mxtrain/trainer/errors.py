@@ -1,0 +1,48 @@
+"""What can go wrong in a run, beyond the errors of its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mxtrain.errors import MXNetError
+
+
+class SetupError(MXNetError):
+    """Config, network and data that do not go together; found before the first batch."""
+
+
+class NotFiniteError(Exception):
+    """A loss (or the gradient, where its norm is limited) is NaN or infinite.
+
+    The weights are those before the batch.
+
+    Parameters
+    ----------
+    what : ``loss`` or ``gradient``.
+    epoch, batch : where, both counted from 1.
+    tensor : the first tensor that is not finite, in words.
+    """
+
+    def __init__(self, what: str, epoch: int, batch: int, tensor: str) -> None:
+        super().__init__(
+            f"the {what} became NaN or infinite in epoch {epoch}, batch {batch}\n"
+            f"first tensor that is not finite: {tensor}\n"
+            "try a lower learning rate, data.features {scale: standard}, or fit.clip_global_norm"
+        )
+        self.batch = batch
+
+
+class InterruptError(Exception):
+    """The user asked the run to stop; `batches` of the running epoch have been learned from."""
+
+    def __init__(self, batches: int) -> None:
+        super().__init__("stopped by the user")
+        self.batches = batches
+
+
+class UnwritableError(Exception):
+    """A file of the run that could not be written; `cause` is the OSError that says why."""
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        super().__init__(f"cannot write {path}: {cause.strerror or cause}")
+        self.cause = cause
