@@ -16,6 +16,7 @@ from mxtrain.registry import Registry
 from mxtrain.settings import Declared
 
 if TYPE_CHECKING:
+    from mxtrain.optimizer.tracing import Layer
     from mxtrain.symbol import Symbol
 
 DEFAULT_LEARNING_RATE = 0.01
@@ -60,10 +61,14 @@ class Optimizer(OptimizerSettings):
     zero_clip_is_off: ClassVar[bool] = True
     # Largest number of parameters that the updater hands over at once; 0 means one by one.
     aggregate_num: ClassVar[int] = 0
-    # Whether `scalars` may be called once for several parameters of equal rate, decay and count.
-    scalars_are_pure: ClassVar[bool] = True
-    # Scalars that `scalars` adds to those of the fields.
+    # Scalars that `scalars` or `layer_scalars` add to those of the fields.
     extra_scalars: ClassVar[tuple[str, ...]] = ()
+    # States that begin as a copy of the weight; the others begin at zero.
+    copies_of_weight: ClassVar[tuple[str, ...]] = ()
+    # Whether a learning rate takes part at all.
+    uses_rate: ClassVar[bool] = True
+    # Whether the rate of an update is looked up before its count moves.
+    looks_up_before_counting: ClassVar[bool] = False
     # Names of parameters that keep their decay, by ending.
     decaying: ClassVar[tuple[str, ...]] = ("_weight", "_gamma")
 
@@ -82,6 +87,7 @@ class Optimizer(OptimizerSettings):
         self._all_counts: dict[int, dict[int, int]] = {0: {}}
         self._index_update_count = self._all_counts[0]
         self._rules: dict[Any, Any] = {}  # formulas traced for this optimizer
+        self._streams: dict[Any, Any] = {}  # random numbers of each parameter
         self._take_rate(learning_rate)
         self.set_lr_mult({})
         self.set_wd_mult({})
@@ -205,7 +211,11 @@ class Optimizer(OptimizerSettings):
         by the new states. Names that are settings, ``lr``, ``wd`` or among `extra_scalars` are
         scalars; all others are states, which start at zero. ``xp`` has NumPy's element-wise
         functions. Numbers that `scalars` replaces are seen replaced; any other number is read when
-        the formula is first used and stays as it was then.
+        the formula is first used and stays as it was then. An argument ``noise`` gets standard
+        normal numbers, new ones in each update.
+
+        Where `trust_ratio` is defined the first result is not the new weight but the step to take;
+        the weight then moves by ``-lr * ratio * step``.
         """
         raise NotImplementedError(
             f"{type(self).__name__} has neither a rule nor an update method of its own"
@@ -214,9 +224,46 @@ class Optimizer(OptimizerSettings):
     def scalars(self, lr: float, wd: float, t: int) -> dict[str, float]:
         """Return scalars that depend on the count `t`: replacements for ``lr``, or extra ones.
 
-        Called once per parameter and update, in index order, in double precision.
+        In double precision. Called once for all parameters of equal rate, decay and count.
         """
         return {}
+
+    def layer_scalars(self, layer: Layer) -> dict[str, float]:
+        """Return the scalars of one parameter that depend on its arrays, or on the order.
+
+        Called once per parameter and update, in index order, instead of `scalars`.
+        """
+        return self.scalars(layer.lr, layer.wd, layer.t)
+
+    def begin_piece(self) -> None:
+        """Take note of a call: a piece of parameters has counted and will be updated."""
+
+    def trust_ratio(self, weight_norm: float, step_norm: float) -> float:
+        """Return the factor on the rate of a parameter, from the norms of weight and step."""
+        raise NotImplementedError(f"{type(self).__name__} scales no steps")
+
+    @property
+    def scales_steps(self) -> bool:
+        """Whether the rule gives a step that `trust_ratio` scales."""
+        return type(self).trust_ratio is not Optimizer.trust_ratio
+
+    @property
+    def prepares_gradient(self) -> bool:
+        """Whether the formula gets the gradient rescaled and clipped, not as it arrived."""
+        return True
+
+    def draw_noise(self, index: Any, t: int, out: Any) -> None:
+        """Fill `out` with standard normal numbers: a function of seed, parameter and count."""
+        from mxtrain import random
+
+        if index not in self._streams:
+            self._streams[index] = random.stream(random.current_seed(), f"noise/{index}")
+        out[...] = self._streams[index].at(t).standard_normal(out.shape, "float32")
+
+    def pack_states(self, states: dict[str, Any]) -> Any:
+        """Return the states of a parameter as `create_state` does: None, an array or a tuple."""
+        arrays = tuple(states.values())
+        return arrays if len(arrays) > 1 else arrays[0] if arrays else None
 
     @property
     def has_rule(self) -> bool:
@@ -303,7 +350,7 @@ class Optimizer(OptimizerSettings):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out traced formulas and, as MXNet does, the parameter objects."""
-        return {**self.__dict__, "_rules": {}, "param_dict": None}
+        return {**self.__dict__, "_rules": {}, "_streams": {}, "param_dict": None}
 
 
 def _is_half(weight: Any) -> bool:

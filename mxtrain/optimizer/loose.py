@@ -1,4 +1,4 @@
-"""Update rules over loose arrays, one parameter per segment."""
+"""Running an optimizer's formula over loose arrays, one parameter per segment."""
 
 from __future__ import annotations
 
@@ -10,23 +10,35 @@ import numpy as np
 from mxtrain import backend as backends
 from mxtrain.errors import CallError, MXNetError
 from mxtrain.optimizer.base import Optimizer
-from mxtrain.optimizer.rule import no_state, row_of, rule_of, targets
+from mxtrain.optimizer.rule import look_up
+from mxtrain.optimizer.tracing import (
+    APPLY_STEP,
+    NOISE,
+    STEP,
+    Layer,
+    layer_row,
+    norm,
+    require_states,
+    rule_of,
+)
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import Array
 
 
 def new_states(optimizer: Optimizer, weight: Array) -> Any:
-    """Return zero states in MXNet's form: None, one array, or a tuple of arrays."""
-    arrays = [np.zeros_like(weight) for _ in rule_of(optimizer, decays=True).states]
-    return None if not arrays else arrays[0] if len(arrays) == 1 else tuple(arrays)
+    """Return new states in MXNet's form: None, one array, or a tuple of arrays."""
+    names = rule_of(optimizer, decays=True).states
+    copies = optimizer.copies_of_weight
+    return optimizer.pack_states(
+        {n: np.array(weight) if n in copies else np.zeros_like(weight) for n in names}
+    )
 
 
 def update_one(optimizer: Optimizer, index: Any, weight: Array, grad: Array, state: Any) -> None:
     """Count, look up rate and decay, and apply the rule to one parameter's arrays."""
-    optimizer._update_count(index)
-    rate, decay = optimizer._get_lr(index), optimizer._get_wd(index)
-    _apply(optimizer, index, weight, grad, state, rate, decay)
+    rates, decays = look_up(optimizer, [index], together=False)
+    _apply(optimizer, index, weight, grad, state, rates[0], decays[0])
 
 
 def update_piece(
@@ -37,8 +49,7 @@ def update_piece(
     states: Sequence[Any],
 ) -> None:
     """Update several parameters that count together before any rate is looked up."""
-    optimizer._update_count(indices)
-    rates, decays = optimizer._get_lrs(indices), optimizer._get_wds(indices)
+    rates, decays = look_up(optimizer, indices, together=True)
     for index, weight, grad, state, rate, decay in zip(
         indices, weights, grads, states, rates, decays, strict=True
     ):
@@ -54,6 +65,33 @@ def _apply(
     optimizer: Optimizer, index: Any, weight: Array, grad: Array, state: Any, lr: float, wd: float
 ) -> None:
     """Apply the rule to one parameter whose count has moved already."""
+    _check(index, weight, grad)
+    rule = rule_of(optimizer, decays=wd != 0)
+    given = state if isinstance(state, (tuple, list)) else (state,)
+    kept = [array for array in given if array is not None]
+    require_states(optimizer, rule.states, rule.states[: len(kept)])
+    arrays = {"weight": weight, "grad": grad.astype(weight.dtype, copy=False)}
+    arrays |= dict(zip(rule.states, kept, strict=False))
+    flat = {name: np.ascontiguousarray(array).reshape(-1) for name, array in arrays.items()}
+    flat |= {name: np.zeros_like(flat["weight"]) for name in (NOISE, STEP) if name in rule.arrays}
+    t = optimizer._index_update_count[index]
+    states = {name: flat[name] for name in rule.states}
+    layer = Layer(index, lr, wd, t, flat["weight"], flat["grad"], states)
+    backend = backends.get("numpy")
+    segment = backend.segment(rule.program, [flat[n] for n in rule.arrays], rule.targets)
+    with np.errstate(all="ignore"):
+        if rule.takes_noise:
+            optimizer.draw_noise(index, t, flat[NOISE])
+        segment.run(layer_row(optimizer, rule.program.scalars, layer))
+        if rule.gives_step:
+            ratio = optimizer.trust_ratio(norm(layer.weight), norm(flat[STEP]))
+            backend.segment(APPLY_STEP, [layer.weight, flat[STEP]], [0]).run((lr * ratio,))
+    for name in ("weight", *rule.states):
+        if not np.shares_memory(arrays[name], flat[name]):
+            arrays[name][...] = flat[name].reshape(arrays[name].shape)
+
+
+def _check(index: Any, weight: Any, grad: Any) -> None:
     for name, array in (("weight", weight), ("gradient", grad)):
         if not isinstance(array, np.ndarray):
             raise CallError(
@@ -63,16 +101,3 @@ def _apply(
         raise MXNetError(
             f"update of parameter {index}: weight {weight.shape}, gradient {grad.shape}"
         )
-    rule = rule_of(optimizer, decays=wd != 0)
-    states = () if state is None else state if isinstance(state, (tuple, list)) else (state,)
-    if len(states) < len(rule.states):
-        raise MXNetError(no_state(optimizer, rule.states[len(states) :]))
-    arrays = [weight, grad.astype(weight.dtype, copy=False), *states]
-    flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
-    segment = backends.get("numpy").segment(rule.program, flat, targets(rule))
-    t = optimizer._index_update_count[index]
-    with np.errstate(all="ignore"):
-        segment.run(row_of(optimizer, rule.program.scalars, lr, wd, t))
-    for array, changed in zip(arrays, flat, strict=True):
-        if array is not grad and not np.shares_memory(array, changed):
-            array[...] = changed.reshape(array.shape)

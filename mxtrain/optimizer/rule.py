@@ -1,132 +1,38 @@
-"""Running update rules: the formula of an optimizer over the arena.
+"""Running an optimizer's formula over the arena.
 
-An update has a prologue in Python doubles (count, rate, decay and `Optimizer.scalars`, once per
+An update has a prologue in Python doubles (count, rate, decay and the optimizer's scalars, once per
 parameter in index order, giving a row of scalars each) and the compiled formula. Parameters that
 lie side by side and have equal rows are one segment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mxtrain import backend as backends
-from mxtrain.backend.formula import Maths, Program, trace
-from mxtrain.errors import MXNetError
 from mxtrain.optimizer.base import Optimizer, aggregation_size
+from mxtrain.optimizer.tracing import (
+    APPLY_STEP,
+    NOISE,
+    STEP,
+    Layer,
+    Structure,
+    layer_row,
+    norm,
+    require_states,
+    row_of,
+    rule_of,
+    structure_of,
+)
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import Array, Segment
 
-Row = tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A traced formula: its program, and the names of its states."""
-
-    program: Program
-    states: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What decides the shape of a formula; when it changes, the formula is traced anew."""
-
-    code: Any
-    rescales: bool
-    clips: bool
-    decays: bool
-
-
-def structure_of(optimizer: Optimizer, decays: bool) -> Structure:
-    """Return the structure of the optimizer's formula as its settings stand now."""
-    clip = optimizer.clip_gradient
-    clips = clip is not None and (clip > 0 or not optimizer.zero_clip_is_off)
-    step = optimizer.rule(_NO_MATHS)
-    return Structure(step.__code__, optimizer.rescale_grad != 1.0, clips, decays)
-
-
-class _NoMaths(Maths):
-    """Stands for ``xp`` where a formula is made but not run."""
-
-    def __init__(self) -> None:
-        """Take no trace: nothing is recorded."""
-
-
-_NO_MATHS = _NoMaths()
-
-
-def rule_of(optimizer: Optimizer, decays: bool) -> Rule:
-    """Return the optimizer's traced formula; it is traced once per structure."""
-    structure = structure_of(optimizer, decays)
-    rule: Rule | None = optimizer._rules.get(structure)
-    if rule is None:
-        rule = optimizer._rules[structure] = trace_rule(optimizer, structure)
-    return rule
-
-
-def trace_rule(optimizer: Optimizer, structure: Structure) -> Rule:
-    """Trace the optimizer's formula, with the preparation of the gradient before it."""
-    names = structure.code.co_varnames[: structure.code.co_argcount]
-    scalars = [name for name in names if is_scalar(optimizer, name)]
-    states = tuple(n for n in names if n not in ("weight", "grad") and n not in scalars)
-    all_scalars = dict.fromkeys([*scalars, "wd", "rescale_grad", "clip_gradient"])
-    zero = [] if structure.decays else ["wd"]
-
-    def prepared(xp: Any) -> Callable[..., Any]:
-        step = optimizer.rule(xp)
-
-        def formula(weight: Any, grad: Any, **named: Any) -> Any:
-            if structure.rescales:
-                grad = named["rescale_grad"] * grad
-            if optimizer.decay_before_clip:
-                grad = grad + named["wd"] * weight
-            if structure.clips:
-                limit = named["clip_gradient"]
-                grad = xp.maximum(xp.minimum(grad, limit), -limit)
-            return step(weight=weight, grad=grad, **{n: named[n] for n in names[2:]})
-
-        return formula
-
-    program = trace(
-        prepared,
-        ["weight", "grad", *states],
-        [name for name in all_scalars if name not in zero],
-        takes_maths=True,
-        zero=zero,
-    )
-    return Rule(program, states)
-
-
-def is_scalar(optimizer: Optimizer, name: str) -> bool:
-    """Whether a name in a formula is a scalar (and not an array or a state)."""
-    known = name in ("lr", "wd") or name in optimizer.extra_scalars
-    return known or (name in type(optimizer)._fields and name not in ("weight", "grad"))
-
-
-def row_of(optimizer: Optimizer, names: Sequence[str], lr: float, wd: float, t: int) -> Row:
-    """Return the values of the scalars a program names, for one parameter at count `t`."""
-    values: dict[str, Any] = {"lr": lr, "wd": wd}
-    values |= optimizer.scalars(lr, wd, t)
-    row = [values[name] if name in values else getattr(optimizer, name) for name in names]
-    return tuple(0.0 if value is None else float(value) for value in row)
-
-
-def no_state(optimizer: Optimizer, missing: Sequence[str]) -> str:
-    """Say that the rule wants states that were not made."""
-    return (
-        f"{type(optimizer).__name__} now needs the state {', '.join(missing)}, which its settings "
-        "did not ask for when the states were made; set them before the first update"
-    )
-
-
-def targets(rule: Rule) -> list[int]:
-    """Return the number of the array that each output of the formula replaces."""
-    return [0, *range(2, 2 + len(rule.states))]
+Bound = tuple["Segment", tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -145,7 +51,9 @@ class BoundRule:
     ----------
     slots : the parameters that are updated, in arena order.
     weight, grad : the flat buffers.
-    states : flat buffers of the same layout, by state name; made here when not given.
+    backend : where the formula runs.
+
+    `states` has flat buffers of the same layout, by state name.
     """
 
     def __init__(
@@ -159,17 +67,23 @@ class BoundRule:
         self.optimizer, self.slots = optimizer, tuple(slots)
         self.weight, self.grad = weight, grad
         self._backend = backends.get(backend)
-        names = rule_of(optimizer, decays=True).states
-        self.states = {name: self._backend.zeros(weight.shape, weight.dtype) for name in names}
+        rule = rule_of(optimizer, decays=True)
+        self.states = {name: self._like_weight() for name in rule.states}
+        scratch = [name for name in (NOISE, STEP) if name in rule.arrays]
+        self._scratch = {name: self._like_weight() for name in scratch}
         self._by_index = sorted(self.slots, key=lambda slot: slot.index)
-        self._segments: dict[tuple[int, int, Structure], tuple[Segment, tuple[str, ...]]] = {}
+        self._segments: dict[tuple[int, int, Structure], Bound] = {}
+        self._appliers: dict[Slot, Segment] = {}
         self._snapshot: tuple[Any, ...] | None = None
         self._groups: list[tuple[float, float, Segment, tuple[str, ...]]] = []
 
+    def _like_weight(self) -> Array:
+        return self._backend.zeros(self.weight.shape, self.weight.dtype)
+
     def state_of(self, slot: Slot, shape: tuple[int, ...]) -> Any:
         """Return the states of one parameter as views, in MXNet's form."""
-        views = [state[slot.start : slot.stop].reshape(shape) for state in self.states.values()]
-        return None if not views else views[0] if len(views) == 1 else tuple(views)
+        views = {n: s[slot.start : slot.stop].reshape(shape) for n, s in self.states.items()}
+        return self.optimizer.pack_states(views)
 
     def step(self) -> None:
         """Update every parameter once."""
@@ -177,16 +91,18 @@ class BoundRule:
         counts = optimizer._index_update_count
         begin = optimizer.begin_num_update
         first = counts.get(self._by_index[0].index, begin)
-        uniform = self._hooks_are_built_in() and all(
+        uniform = self._may_step_together() and all(
             counts.get(slot.index, begin) == first for slot in self._by_index
         )
         with np.errstate(all="ignore"):
+            self._begin_states()
             if uniform:
                 self._step_together(first + 1)
             else:
                 self._step_one_by_one()
 
-    def _hooks_are_built_in(self) -> bool:
+    def _may_step_together(self) -> bool:
+        """Whether parameters of one rate, decay and count need no look of their own."""
         cls, optimizer = type(self.optimizer), self.optimizer
         return (
             cls._get_lr is Optimizer._get_lr
@@ -194,9 +110,21 @@ class BoundRule:
             and cls._get_wd is Optimizer._get_wd
             and cls._get_wds is Optimizer._get_wds
             and cls._update_count is Optimizer._update_count
-            and optimizer.scalars_are_pure
+            and cls.layer_scalars is Optimizer.layer_scalars
+            and not optimizer.scales_steps
+            and not self._scratch
             and not optimizer.param_dict
         )
+
+    def _begin_states(self) -> None:
+        """Give parameters that were never updated the states that do not begin at zero."""
+        for name in self.optimizer.copies_of_weight:
+            for slot in self.slots:
+                if name in self.states and slot.index not in self.optimizer._index_update_count:
+                    part = slice(slot.start, slot.stop)
+                    np.copyto(self.states[name][part], self.weight[part])
+
+    # -- all parameters together -------------------------------------------------------------
 
     def _step_together(self, t: int) -> None:
         """All counts agree, so parameters of equal multipliers have equal rows."""
@@ -209,7 +137,9 @@ class BoundRule:
         rate, decay = optimizer._global_lr(), optimizer.wd
         self._regroup_if_changed()
         for lr_mult, wd_mult, segment, names in self._groups:
-            segment.run(row_of(optimizer, names, rate * lr_mult, decay * wd_mult, t))
+            lr, wd = rate * lr_mult, decay * wd_mult
+            values = {"lr": lr, "wd": wd} | optimizer.scalars(lr, wd, t)
+            segment.run(row_of(optimizer, names, values))
 
     def _regroup_if_changed(self) -> None:
         optimizer = self.optimizer
@@ -225,25 +155,6 @@ class BoundRule:
             segment, names = self._segment(start, stop, decays and wd_mult != 0)
             self._groups.append((lr_mult, wd_mult, segment, names))
 
-    def _step_one_by_one(self) -> None:
-        optimizer = self.optimizer
-        rows: dict[int, tuple[float, float, int]] = {}
-        size = max(aggregation_size(optimizer), 1)
-        for start in range(0, len(self._by_index), size):
-            indices = [slot.index for slot in self._by_index[start : start + size]]
-            optimizer._update_count(indices if size > 1 else indices[0])
-            if size > 1:
-                rates, decays = optimizer._get_lrs(indices), optimizer._get_wds(indices)
-            else:
-                rates, decays = [optimizer._get_lr(indices[0])], [optimizer._get_wd(indices[0])]
-            for index, lr, wd in zip(indices, rates, decays, strict=True):
-                t = optimizer._index_update_count[index]
-                rows[index] = (lr, wd, t)
-        for slot in self.slots:
-            lr, wd, t = rows[slot.index]
-            segment, names = self._segment(slot.start, slot.stop, wd != 0)
-            segment.run(row_of(optimizer, names, lr, wd, t))
-
     def _runs(self, rows: Sequence[Any]) -> list[tuple[Any, int, int]]:
         """Join neighbours with equal rows: (row, start, stop) of each run."""
         runs: list[tuple[Any, int, int]] = []
@@ -254,15 +165,62 @@ class BoundRule:
                 runs.append((row, slot.start, slot.stop))
         return runs
 
-    def _segment(self, start: int, stop: int, decays: bool) -> tuple[Segment, tuple[str, ...]]:
+    def _segment(self, start: int, stop: int, decays: bool) -> Bound:
         key = (start, stop, structure_of(self.optimizer, decays))
         if key not in self._segments:
             rule = rule_of(self.optimizer, decays)
-            missing = [name for name in rule.states if name not in self.states]
-            if missing:
-                raise MXNetError(no_state(self.optimizer, missing))
-            arrays = [self.weight, self.grad, *(self.states[name] for name in rule.states)]
-            parts = [array[start:stop] for array in arrays]
-            segment = self._backend.segment(rule.program, parts, targets(rule))
+            require_states(self.optimizer, rule.states, list(self.states))
+            named = {"weight": self.weight, "grad": self.grad, **self.states, **self._scratch}
+            parts = [named[name][start:stop] for name in rule.arrays]
+            segment = self._backend.segment(rule.program, parts, rule.targets)
             self._segments[key] = (segment, rule.program.scalars)
         return self._segments[key]
+
+    # -- one parameter after the other -------------------------------------------------------
+
+    def _step_one_by_one(self) -> None:
+        optimizer = self.optimizer
+        size = max(aggregation_size(optimizer), 1)
+        for start in range(0, len(self._by_index), size):
+            piece = self._by_index[start : start + size]
+            indices = [slot.index for slot in piece]
+            rates, decays = look_up(optimizer, indices, together=size > 1)
+            for slot, lr, wd in zip(piece, rates, decays, strict=True):
+                self._update(slot, lr, wd)
+
+    def _update(self, slot: Slot, lr: float, wd: float) -> None:
+        optimizer = self.optimizer
+        part = slice(slot.start, slot.stop)
+        t = optimizer._index_update_count[slot.index]
+        states = {name: state[part] for name, state in self.states.items()}
+        layer = Layer(slot.index, lr, wd, t, self.weight[part], self.grad[part], states)
+        segment, names = self._segment(slot.start, slot.stop, wd != 0)
+        if NOISE in self._scratch:
+            optimizer.draw_noise(slot.index, t, self._scratch[NOISE][part])
+        segment.run(layer_row(optimizer, names, layer))
+        if STEP in self._scratch:
+            step = self._scratch[STEP][part]
+            if slot not in self._appliers:
+                self._appliers[slot] = self._backend.segment(APPLY_STEP, [layer.weight, step], [0])
+            ratio = optimizer.trust_ratio(norm(layer.weight), norm(step))
+            self._appliers[slot].run((lr * ratio,))
+
+
+def look_up(
+    optimizer: Optimizer, indices: Sequence[Any], together: bool
+) -> tuple[list[float], list[float]]:
+    """Count a piece of parameters and return their rates and decays, in the optimizer's order."""
+    if together:
+        optimizer._update_count(indices)
+        optimizer.begin_piece()
+        return optimizer._get_lrs(indices), optimizer._get_wds(indices)
+    (index,) = indices
+    if optimizer.looks_up_before_counting:
+        rate, decay = optimizer._get_lr(index), optimizer._get_wd(index)
+        optimizer._update_count(index)
+    else:
+        optimizer._update_count(index)
+        rate = optimizer._get_lr(index) if optimizer.uses_rate else 0.0
+        decay = optimizer._get_wd(index)
+    optimizer.begin_piece()
+    return [rate], [decay]

@@ -1,0 +1,193 @@
+"""From an optimizer's formula to a program: what is traced, and the scalars it is run with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mxtrain.backend.formula import Maths, Program, trace
+from mxtrain.errors import MXNetError
+from mxtrain.optimizer.base import Optimizer
+
+if TYPE_CHECKING:
+    from mxtrain.backend.numpy import Array
+
+Row = tuple[float, ...]
+
+# Arrays a formula may take beside weight, gradient and states.
+NOISE, STEP = "noise", "step"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A traced formula.
+
+    arrays : weight, gradient, states, and ``noise`` or ``step`` where the rule has them.
+    targets : for each output of the program, the number of the array it goes to.
+    """
+
+    program: Program
+    states: tuple[str, ...]
+    arrays: tuple[str, ...]
+    targets: tuple[int, ...]
+
+    @property
+    def takes_noise(self) -> bool:
+        """Whether the formula takes standard-normal numbers."""
+        return NOISE in self.arrays
+
+    @property
+    def gives_step(self) -> bool:
+        """Whether the formula gives a step that is yet to be scaled."""
+        return STEP in self.arrays
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What decides the shape of a formula; when it changes, the formula is traced anew."""
+
+    code: Any
+    rescales: bool
+    clips: bool
+    decays: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One parameter in one update, as `Optimizer.layer_scalars` sees it.
+
+    index : its number. lr, wd : its rate and decay, multipliers included. t : its count.
+    weight, grad : its arrays, the gradient as it arrived. states : its state arrays by name.
+    """
+
+    index: Any
+    lr: float
+    wd: float
+    t: int
+    weight: Array
+    grad: Array
+    states: Mapping[str, Array] = field(default_factory=dict)
+
+
+def norm(array: Array) -> float:
+    """Return the Euclidean norm; the sum is made in the array's own precision."""
+    flat = array.reshape(-1)
+    return sqrt(float(np.dot(flat, flat)))
+
+
+def structure_of(optimizer: Optimizer, decays: bool) -> Structure:
+    """Return the structure of the optimizer's formula as its settings stand now."""
+    step = optimizer.rule(_NO_MATHS)
+    if not optimizer.prepares_gradient:
+        return Structure(step.__code__, rescales=False, clips=False, decays=decays)
+    clip = optimizer.clip_gradient
+    clips = clip is not None and (clip > 0 or not optimizer.zero_clip_is_off)
+    return Structure(step.__code__, optimizer.rescale_grad != 1.0, clips, decays)
+
+
+class _NoMaths(Maths):
+    """Stands for ``xp`` where a formula is made but not run."""
+
+    def __init__(self) -> None:
+        """Take no trace: nothing is recorded."""
+
+
+_NO_MATHS = _NoMaths()
+
+
+def rule_of(optimizer: Optimizer, decays: bool) -> Rule:
+    """Return the optimizer's traced formula; it is traced once per structure."""
+    structure = structure_of(optimizer, decays)
+    rule: Rule | None = optimizer._rules.get(structure)
+    if rule is None:
+        rule = optimizer._rules[structure] = trace_rule(optimizer, structure)
+    return rule
+
+
+def trace_rule(optimizer: Optimizer, structure: Structure) -> Rule:
+    """Trace the optimizer's formula, with the preparation of the gradient before it."""
+    names = structure.code.co_varnames[: structure.code.co_argcount]
+    scalars = [name for name in names if is_scalar(optimizer, name)]
+    extra = [NOISE] if NOISE in names else []
+    states = tuple(n for n in names if n not in ("weight", "grad", NOISE) and n not in scalars)
+    all_scalars = dict.fromkeys([*scalars, "wd", "rescale_grad", "clip_gradient"])
+    zero = [] if structure.decays else ["wd"]
+
+    def prepared(xp: Any) -> Callable[..., Any]:
+        step = optimizer.rule(xp)
+
+        def formula(weight: Any, grad: Any, **named: Any) -> Any:
+            if structure.rescales:
+                grad = named["rescale_grad"] * grad
+            if optimizer.decay_before_clip:
+                grad = grad + named["wd"] * weight
+            if structure.clips:
+                limit = named["clip_gradient"]
+                grad = xp.maximum(xp.minimum(grad, limit), -limit)
+            return step(weight=weight, grad=grad, **{n: named[n] for n in names[2:]})
+
+        return formula
+
+    if optimizer.scales_steps:
+        extra.append(STEP)
+    arrays = ("weight", "grad", *states, *extra)
+    program = trace(
+        _without(STEP, prepared) if STEP in extra else prepared,
+        arrays,
+        [name for name in all_scalars if name not in zero],
+        takes_maths=True,
+        zero=zero,
+    )
+    first = arrays.index(STEP) if STEP in extra else 0
+    return Rule(program, states, arrays, (first, *range(2, 2 + len(states))))
+
+
+def _without(name: str, formula: Callable[[Any], Callable[..., Any]]) -> Any:
+    """Leave an array that is only written out of a formula's arguments."""
+
+    def outer(xp: Any) -> Callable[..., Any]:
+        inner = formula(xp)
+
+        def call(**named: Any) -> Any:
+            named.pop(name)
+            return inner(**named)
+
+        return call
+
+    return outer
+
+
+# What remains of a rule that gives a step: the weight moves by it, scaled per layer.
+APPLY_STEP = trace(lambda weight, step, scale: weight - scale * step, ["weight", STEP], ["scale"])
+
+
+def is_scalar(optimizer: Optimizer, name: str) -> bool:
+    """Whether a name in a formula is a scalar (and not an array or a state)."""
+    known = name in ("lr", "wd") or name in optimizer.extra_scalars
+    return known or (name in type(optimizer)._fields and name not in ("weight", "grad"))
+
+
+def row_of(optimizer: Optimizer, names: Sequence[str], values: Mapping[str, Any]) -> Row:
+    """Return the scalars a program names: from `values`, else the optimizer's settings."""
+    row = [values[name] if name in values else getattr(optimizer, name) for name in names]
+    return tuple(0.0 if value is None else float(value) for value in row)
+
+
+def layer_row(optimizer: Optimizer, names: Sequence[str], layer: Layer) -> Row:
+    """Return the scalars of one parameter."""
+    values = {"lr": layer.lr, "wd": layer.wd} | optimizer.layer_scalars(layer)
+    return row_of(optimizer, names, values)
+
+
+def require_states(optimizer: Optimizer, wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Raise MXNetError when the rule wants states that were not made."""
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise MXNetError(
+            f"{type(optimizer).__name__} now needs the state {', '.join(missing)}, which its "
+            "settings did not ask for when the states were made; set them before the first update"
+        )
