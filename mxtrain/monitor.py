@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def mean_magnitude(array: np.ndarray[Any, Any]) -> float:
     """Return norm / sqrt(size), the root of the mean square."""
-    return float(np.linalg.norm(array)) / sqrt(max(array.size, 1))
+    with np.errstate(all="ignore"):  # an overflow is what a monitor is there to show
+        return float(np.linalg.norm(array)) / sqrt(max(array.size, 1))
 
 
 class Monitor:
@@ -45,34 +47,48 @@ class Monitor:
         self.activated = False
         self.queue: list[tuple[int, str, Any]] = []
         self.exes: list[Executor] = []
+        self._running: list[Executor] = []
         self._pattern = re.compile(pattern)
 
     def install(self, exe: Executor) -> None:
-        """Watch an executor."""
-        exe.set_monitor_callback(self._look, self.monitor_all)
-        self.exes.append(exe)
+        """Watch an executor; several may be watched, such as those of a module's batch shapes."""
+        exe.set_monitor_callback(partial(self._look_at, exe), self.monitor_all)
+        if exe not in self.exes:
+            self.exes.append(exe)
+
+    def _look_at(self, exe: Executor, name: str, array: Any) -> None:
+        if self.activated:
+            if exe not in self._running:
+                self._running.append(exe)
+            self._look(name, array)
 
     def _look(self, name: str, array: Any) -> None:
-        if self.activated and self._pattern.match(name):
+        if self._pattern.match(name):
             self.queue.append((self.step, name, self.stat_func(array)))
 
     def tic(self) -> None:
         """Begin a batch; every `interval`-th is looked at."""
         if self.step % self.interval == 0:
-            self.queue = []
+            self.queue, self._running = [], []
             self.activated = True
         self.step += 1
 
     def toc(self) -> list[tuple[int, str, str]]:
-        """End a batch and return (step, name, statistic as text) of what was seen."""
+        """End a batch and return (step, name, statistic as text) of what was seen.
+
+        That is every output the forward made, then arguments, their gradients and auxiliary states
+        of the executors that ran (of all, if none did).
+        """
         if not self.activated:
             return []
-        for exe in self.exes:
+        for exe in self._running or self.exes:
             for name, array in exe.arg_dict.items():
                 self._look(name, array)
             for name, grad in exe.grad_dict.items():
                 if grad is not None:
                     self._look(f"{name}_grad", grad)
+            for name, array in exe.aux_dict.items():
+                self._look(name, array)
         self.activated = False
         seen = sorted(self.queue, key=lambda item: item[1]) if self.sort else self.queue
         self.queue = []
