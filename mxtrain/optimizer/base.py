@@ -61,6 +61,8 @@ class Optimizer(OptimizerSettings):
     zero_clip_is_off: ClassVar[bool] = True
     # Largest number of parameters that the updater hands over at once; 0 means one by one.
     aggregate_num: ClassVar[int] = 0
+    # Whether such a piece counts as a whole before one rate is looked up for all of it.
+    counts_together: ClassVar[bool] = False
     # Scalars that `scalars` or `layer_scalars` add to those of the fields.
     extra_scalars: ClassVar[tuple[str, ...]] = ()
     # States that begin as a copy of the weight; the others begin at zero.
@@ -332,7 +334,7 @@ class Optimizer(OptimizerSettings):
         before the rate is looked up.
         """
         if isinstance(index, (list, tuple)):
-            if self.aggregate_num > 0 and self.has_rule:
+            if self.counts_together and self.has_rule:
                 from mxtrain.optimizer.loose import update_piece
 
                 update_piece(self, index, weight, grad, state)

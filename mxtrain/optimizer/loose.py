@@ -38,7 +38,7 @@ def new_states(optimizer: Optimizer, weight: Array) -> Any:
 def update_one(optimizer: Optimizer, index: Any, weight: Array, grad: Array, state: Any) -> None:
     """Count, look up rate and decay, and apply the rule to one parameter's arrays."""
     rates, decays = look_up(optimizer, [index], together=False)
-    _apply(optimizer, index, weight, grad, state, rates[0], decays[0])
+    apply_rule(optimizer, index, weight, grad, state, rates[0], decays[0])
 
 
 def update_piece(
@@ -54,14 +54,14 @@ def update_piece(
         indices, weights, grads, states, rates, decays, strict=True
     ):
         if not optimizer.has_master(weight):
-            _apply(optimizer, index, weight, grad, state, rate, decay)
+            apply_rule(optimizer, index, weight, grad, state, rate, decay)
             continue
         inner, master = optimizer.unpack_master(state)
-        _apply(optimizer, index, master, grad.astype(master.dtype), inner, rate, decay)
+        apply_rule(optimizer, index, master, grad.astype(master.dtype), inner, rate, decay)
         weight[...] = master
 
 
-def _apply(
+def apply_rule(
     optimizer: Optimizer, index: Any, weight: Array, grad: Array, state: Any, lr: float, wd: float
 ) -> None:
     """Apply the rule to one parameter whose count has moved already."""

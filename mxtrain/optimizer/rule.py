@@ -180,7 +180,7 @@ class BoundRule:
 
     def _step_one_by_one(self) -> None:
         optimizer = self.optimizer
-        size = max(aggregation_size(optimizer), 1)
+        size = max(aggregation_size(optimizer), 1) if optimizer.counts_together else 1
         for start in range(0, len(self._by_index), size):
             piece = self._by_index[start : start + size]
             indices = [slot.index for slot in piece]

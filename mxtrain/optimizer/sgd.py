@@ -34,6 +34,7 @@ class SGD(Optimizer):
     lazy_update: Annotated[bool, "with row-sparse gradients, update only the rows listed"] = True
 
     aggregate_num: ClassVar[int] = 4
+    counts_together: ClassVar[bool] = True
     master_last: ClassVar[bool] = True
 
     def rule(self, xp: Any) -> Callable[..., Any]:

@@ -1,0 +1,59 @@
+"""GroupAdaGrad: AdaGrad with one history value per row."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Gt
+
+from mxtrain.errors import CallError
+from mxtrain.optimizer.base import Optimizer, register
+
+
+@register()
+class GroupAdaGrad(Optimizer):
+    r"""AdaGrad whose history is the mean over each row, for embeddings and matrices.
+
+    .. math::
+        G = clip(\rho g) \qquad
+        h \leftarrow h + mean(G^2) \; over \; the \; row \qquad
+        w \leftarrow w - \eta G / \sqrt{h + \epsilon}
+
+    Weights must have two axes, and no weight decay. A `clip_gradient` of 0 clips to zero.
+
+    Source: MXNet 1.9.1, optimizer `groupadagrad` (contrib).
+    """
+
+    eps: Annotated[float, Gt(0), "added to the history inside the root"] = 1e-5
+
+    zero_clip_is_off: ClassVar[bool] = False
+
+    @property
+    def float_stable_eps(self) -> float:
+        """MXNet's name for `eps`."""
+        return self.eps
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        """Return a history of shape (rows, 1); CallError unless the weight has two axes."""
+        import numpy as np
+
+        if weight.ndim != 2:
+            name = self.idx2name.get(index, index)
+            raise CallError(
+                f"GroupAdaGrad updates matrices; parameter '{name}' has shape {weight.shape}"
+            )
+        return np.zeros((weight.shape[0], 1), weight.dtype)
+
+    def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """Update a matrix; CallError where it has a weight decay."""
+        import numpy as np
+
+        self._update_count(index)
+        lr, wd = self._get_lr(index), self._get_wd(index)
+        if wd != 0:
+            raise CallError(f"GroupAdaGrad takes no weight decay; it is {wd} for parameter {index}")
+        grad = self.rescale_grad * np.asarray(grad)
+        if self.clip_gradient is not None:
+            grad = np.clip(grad, -self.clip_gradient, self.clip_gradient)
+        state += np.mean(grad * grad, axis=1, keepdims=True)
+        weight -= lr * grad / np.sqrt(state + self.eps)
