@@ -101,6 +101,25 @@ def optimizer_params(run: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
+def chosen_optimizer(
+    run: dict[str, Any], symbol: sym.Symbol, params: list[str], cls: Any
+) -> dict[str, Any]:
+    """Return the arguments of `fit`: the run's optimizer, or an object of `cls` like it."""
+    if cls is None:
+        chosen = {"optimizer": run["optimizer"]}
+        if run["optimizer_params"] is not None:
+            chosen["optimizer_params"] = optimizer_params(run)
+        return chosen
+    settings = {"learning_rate": 0.01} if run["optimizer_params"] is None else {}
+    names = [name for name in symbol.list_arguments() if name in params]
+    made = cls(
+        sym=symbol,
+        param_idx2name=dict(enumerate(names)),
+        **{"rescale_grad": 1 / run["batch_size"], **settings, **optimizer_params(run)},
+    )
+    return {"optimizer": made}
+
+
 class Repeated:
     """A run done here: what was recorded there, under the same names."""
 
@@ -123,23 +142,10 @@ class Repeated:
         )
         train, self.held_out = iterators(run, dtype)
         arg_params, aux_params = initial(run, symbol)
-        chosen: dict[str, Any] = {"optimizer": run["optimizer"]}
         with warnings.catch_warnings():
             # A scheduler's base_lr is replaced by the optimizer's rate, with a warning.
             warnings.filterwarnings("ignore", message=".*base_lr", category=UserWarning)
-            if optimizer_class is not None:
-                names = [n for n in symbol.list_arguments() if n in arg_params]
-                chosen["optimizer"] = optimizer_class(
-                    sym=symbol,
-                    param_idx2name=dict(enumerate(names)),
-                    **{
-                        "rescale_grad": 1 / run["batch_size"],
-                        **({"learning_rate": 0.01} if run["optimizer_params"] is None else {}),
-                        **optimizer_params(run),
-                    },
-                )
-            elif run["optimizer_params"] is not None:
-                chosen["optimizer_params"] = optimizer_params(run)
+            chosen = chosen_optimizer(run, symbol, list(arg_params), optimizer_class)
             self.first_epoch = run["begin_epoch"]
             self.module.fit(
                 train,
