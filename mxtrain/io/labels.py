@@ -50,7 +50,8 @@ class Labels:
             return cls("value")
         if kind != "class":
             raise ValueError(f"kind of labels is auto, class or value, got {kind!r}")
-        classes = np.unique(_classes(train))
+        # Asked for the values alone, np.unique imports numpy.ma, which a start can do without.
+        classes, _ = np.unique(_classes(train), return_inverse=True)
         return cls("class", tuple(str(name) for name in classes.tolist()))
 
     @property
