@@ -52,7 +52,10 @@ def infer_complete(
         if not shape or 0 in shape
     ]
     if unknown:
-        raise MXNetError(f"the shapes given leave these unknown: {', '.join(unknown)}")
+        raise MXNetError(
+            f"the shapes given leave these unknown: {', '.join(unknown)}; give them as well, or "
+            "shape=... to the Variable"
+        )
     order = symbol.nodes()
     named = {name: np.dtype(dtype).name for name, dtype in types.items()}
     known = fill_types(order, infer_types(order, symbol._by_node(named)))

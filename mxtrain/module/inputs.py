@@ -35,7 +35,7 @@ def check(roles: Roles, data: Descriptions, labels: Descriptions) -> None:
         warnings.warn(
             f"label_shapes names {label_names}, but the module's label_names are {roles.labels}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     for name in label_names:
         if name not in roles.arguments:

@@ -41,7 +41,7 @@ def make_optimizer(
             f"the optimizer's rescale_grad is {given.rescale_grad}, not 1/batch size "
             f"({rescale_grad}); is this intended?",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     if not given.idx2name:
         given.idx2name = idx2name

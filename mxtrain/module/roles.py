@@ -48,7 +48,7 @@ class Roles:
                     raise ValueError(self._unknown(kind, name))
         for name in labels:
             if name not in self.arguments:
-                warnings.warn(self._unknown("label", name), UserWarning, stacklevel=4)
+                warnings.warn(self._unknown("label", name), UserWarning, stacklevel=3)
         inputs = {*data, *labels, *states}
         self.parameters = [name for name in self.arguments if name not in inputs]
 
