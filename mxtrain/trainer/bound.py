@@ -53,7 +53,8 @@ class BoundBatch:
         self.labels = [arguments[name] for name in built.labels]
         self.outputs = [outputs[head.output] for head in built.heads]
         self.measured = [*self.outputs, *self.labels]
-        self._flat = [output.reshape(-1) for output in self.outputs]
+        values = [arguments[h.label] for h in built.heads if h.label and not h.classifies]
+        self._looked_at = [array.reshape(-1) for array in (*self.outputs, *values)]
         self._random = self.executor.random
         self._weighted = [
             (class_weights[head.label], arguments[head.label], self.executor.weigh_rows(head.node))
@@ -74,7 +75,7 @@ class BoundBatch:
     def backward(self) -> None:
         """Compute the gradients of the latest `forward`."""
         if self._backward is None:
-            self._backward = self._backward_program()
+            self._backward = self.backward_program()
         for weights, label, factors in self._weighted:
             weights.take(label.astype(np.intp), 0, factors, "clip")
         self._run(self._backward)
@@ -87,17 +88,18 @@ class BoundBatch:
         self._run(self._predict)
 
     def seems_finite(self) -> bool:
-        """Whether the outputs are so far from infinity that every loss of them is finite.
+        """Whether outputs and values to learn are so small that every loss of them is finite.
 
-        Told from the sum of their squares. False only asks for a closer look.
+        Told from the sums of their squares. False only asks for a closer look.
         """
-        for flat in self._flat:
+        for flat in self._looked_at:
             total = np.dot(flat, flat)
             if total - total != 0.0:
                 return False
         return True
 
-    def _backward_program(self) -> Program:
+    def backward_program(self) -> Program:
+        """Return the program of the backward pass (SetupError: an output that is no loss)."""
         program, slots = self.executor.plan.backward(True)
         for name, slot in zip(self.executor.output_dict, slots, strict=True):
             if slot is not None:

@@ -81,6 +81,7 @@ class Loop:
         Raises SetupError, for instance for a metric that cannot measure the output.
         """
         batch = self.bound(self.built.spec.data.batch_size)
+        batch.backward_program()
         self._train_loader.fill(np.arange(batch.rows), batch.data, batch.labels)
         with np.errstate(all="ignore"):
             batch.executor.plan.forward(False).run()

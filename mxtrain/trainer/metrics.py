@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class RunMetric:
     ----------
     component : as the config names it.
     metric : counts every row once.
-    heads : the outputs it looks at, those of its `output_names` or all.
+    heads : the outputs it looks at.
     prefix : put before its names where another metric has the same.
     """
 
@@ -63,31 +63,66 @@ class RunMetric:
         return {self.prefix + name: float(v) for name, v in self.metric.get_name_value()}
 
 
+# Which outputs a metric without `output_names` is for, where a network has several.
+_FOR_CLASSES = (
+    "accuracy",
+    "topkaccuracy",
+    "crossentropy",
+    "negativeloglikelihood",
+    "perplexity",
+    "f1",
+    "mcc",
+    "pcc",
+)
+_FOR_VALUES = ("mae", "mse", "rmse", "pearsoncorrelation")
+
+
 def make_metrics(components: Sequence[Component], heads: Sequence[Head]) -> list[RunMetric]:
-    """Return the metrics of a run, each counting every row once (SetupError: no such output)."""
-    made = [_make(component, heads) for component in components]
+    """Return the metrics of a run, each counting every row once.
+
+    In a network with several outputs a metric looks at those of its `output_names`. Without these
+    there is one for each output with classes, or with values, as befits it; one that could be for
+    either looks at all outputs. Raises SetupError for a name that is no output.
+    """
+    made = [
+        RunMetric(component, _create(component), chosen)
+        for component in components
+        for chosen in _chosen(component, heads)
+    ]
     names = [name for one in made for name in one.names()]
     return [
-        RunMetric(one.component, one.metric, one.heads, f"{one.heads[0].node}_")
+        replace(one, prefix=f"{one.heads[0].node}_")
         if any(names.count(name) > 1 for name in one.names())
         else one
         for one in made
     ]
 
 
-def _make(component: Component, heads: Sequence[Head]) -> RunMetric:
+def _create(component: Component) -> Any:
     cls = metrics.registry.get(component.name)
     given = dict(component.settings)
     if any(setting.name == "count" for setting in settings(cls)):
         given["count"] = "rows"  # a user's own metric need not know this setting
-    made: Any = cls(**given)
+    return cls(**given)
+
+
+def _chosen(component: Component, heads: Sequence[Head]) -> list[tuple[Head, ...]]:
+    """Return the outputs of each metric that a component stands for."""
     by_name = {head.output: head for head in heads}
-    for name in made.output_names or ():
-        if name not in by_name:
-            where = f"fit.metrics: {component.name}.output_names: "
-            raise SetupError(where + unknown_name("output", name, by_name))
-    chosen = [by_name[name] for name in made.output_names or by_name]
-    return RunMetric(component, made, tuple(chosen))
+    wanted = component.settings.get("output_names")
+    if wanted is not None:
+        for name in wanted:
+            if name not in by_name:
+                where = f"fit.metrics: {component.name}.output_names: "
+                raise SetupError(where + unknown_name("output", name, by_name))
+        return [tuple(by_name[name] for name in wanted)]
+    name = metrics.registry.get(component.name).__name__.lower()
+    suited = [
+        head
+        for head in heads
+        if head.label is not None and name in (_FOR_CLASSES if head.classifies else _FOR_VALUES)
+    ]
+    return [(head,) for head in suited] if suited and len(heads) > 1 else [tuple(heads)]
 
 
 def resolve(wanted: str, run_metrics: Sequence[RunMetric]) -> str:

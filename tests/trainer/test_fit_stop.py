@@ -1,0 +1,171 @@
+"""Stopping a run from outside: the running batch is finished and a checkpoint written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from trainer_runs import CONFIG, Notes, train, weights, write_config
+
+from mxtrain.trainer.loop import Loop
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals to send")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_config(tmp_path)
+
+
+def signal_at(monkeypatch: pytest.MonkeyPatch, batch: int, *numbers: int) -> None:
+    """Let the process receive signals while it trains on the given batch (from 1) of the run."""
+    original, seen = Loop.train_batch, [0]
+
+    def train_batch(self: Loop, *arguments: Any) -> None:
+        seen[0] += 1
+        if seen[0] == batch:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+        original(self, *arguments)
+
+    monkeypatch.setattr(Loop, "train_batch", train_batch)
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_running_batch_is_finished_and_saved(
+    config: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    signal_at(monkeypatch, 7 + 4, number)  # seven batches an epoch
+    before = signal.getsignal(signal.SIGINT)
+    notes = Notes()
+    result = train(config, notes=notes)
+    assert (result.status, result.epochs, result.signal) == ("interrupted", 1, number)
+    assert result.weights == "model-0002-batch-0004.params"
+    assert "after batch 4 of epoch 2; weights saved as model-0002-batch-0004" in result.reason
+    assert notes.result == result
+    assert [row.epoch for row in notes.rows] == [1]
+    assert set(weights(result.output, result.weights)) == {
+        "fc1_weight",
+        "fc1_bias",
+        "fc2_weight",
+        "fc2_bias",
+    }
+    assert "interrupted after 1 epochs" in Path(result.output, "log.txt").read_text()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@posix
+def test_saved_weights_are_those_after_that_batch(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(config, "fit.num_epoch=1", output=config.parent / "whole")
+    signal_at(monkeypatch, 7, signal.SIGINT)
+    cut = train(config, output=config.parent / "cut")
+    # the signal came in the last batch, so the epoch is whole though it was not evaluated
+    assert cut.weights == "model-0001.params"
+    assert "after epoch 1" in cut.reason
+    assert Path(whole.output, whole.weights).read_bytes() == (
+        Path(cut.output, cut.weights).read_bytes()
+    )
+
+
+@posix
+def test_a_stop_between_epochs(config: Path) -> None:
+    class Stopper(Notes):
+        def epoch(self, row: Any) -> None:
+            super().epoch(row)
+            if row.epoch == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    result = train(config, "fit.checkpoint={every: 3, keep: 1}", notes=Stopper())
+    assert (result.status, result.epochs, result.weights) == ("interrupted", 2, "model-0002.params")
+
+
+@posix
+def test_a_stop_in_the_last_moment_changes_nothing(config: Path) -> None:
+    class Stopper(Notes):
+        def epoch(self, row: Any) -> None:
+            if row.epoch == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    assert train(config, notes=Stopper()).status == "done"
+
+
+@posix
+def test_a_second_signal_stops_at_once(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal_at(monkeypatch, 3, signal.SIGINT, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(config)
+    assert not list((config.parent / "run").glob("*.params"))
+
+
+@posix
+def test_interrupted_early_stopping_names_the_best_weights(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal_at(monkeypatch, 2 * 7 + 3, signal.SIGINT)
+    stopping = "fit.early_stopping={metric: loss, patience: 9}"
+    result = train(config, stopping, "fit.num_epoch=9")
+    assert result.restored
+    assert result.weights == result.best_weights == f"model-{result.best_epoch:04d}.params"
+    assert "model-0003-batch-0003.params" in result.files
+
+
+def started(config: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a long ``mxtrain fit --json`` and wait until it has finished an epoch."""
+    command = "import sys; from mxtrain.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, "fit", str(config), "--json", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=config.parent,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "epoch":
+            return process
+    raise AssertionError(process.communicate()[1])
+
+
+LONG = ("--set", "fit.num_epoch=1000000", "--set", "optimizer.learning_rate=0.001")
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_exit_code_tells_the_signal(config: Path, number: int, code: int) -> None:
+    process = started(config, *LONG)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (code, "")
+    finish = json.loads(out.splitlines()[-1])
+    assert (finish["event"], finish["status"]) == ("finish", "interrupted")
+    assert (config.parent / finish["output"] / finish["weights"]).exists()
+
+
+@posix
+def test_a_killed_run_leaves_only_whole_files(config: Path) -> None:
+    process = started(config, *LONG)
+    deadline = time.monotonic() + 10
+    folder = config.parent / "runs" / "0001"
+    while len(list(folder.glob("*.params"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    files = sorted(folder.glob("*.params"))
+    assert len(files) >= 3
+    for path in files:
+        assert np.isfinite(weights(folder, path.name)["fc1_weight"]).all()
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+    json.loads((folder / "model-symbol.json").read_text())
+    assert CONFIG.splitlines()[0] in (folder / "config.yaml").read_text()
