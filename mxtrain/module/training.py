@@ -31,7 +31,11 @@ def train_epoch(
     nbatch = 0
     values: list[tuple[str, float]] = []
     batches = iter(train_data)
-    next_batch = next(batches)
+    next_batch = next(batches, None)
+    if next_batch is None:
+        raise StopIteration(
+            "the training data gave no batch; call reset() on an iterator that has been used up"
+        )
     while next_batch is not None:
         data_batch = next_batch
         if monitor is not None:
