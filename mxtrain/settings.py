@@ -12,15 +12,18 @@ constructor, ``repr``, the check of the YAML, ``mxtrain show``, the JSON schema 
 pages read it through `settings`. A class with an ordinary ``__init__`` works the same way: its
 signature is read instead.
 
-A string inside ``Annotated`` is the meaning of the setting. Ranges (``Ge``, ``Lt``, ...) hold for
-YAML and the command line; Python constructors compute with what they are given, as MXNet's do.
+A string inside ``Annotated`` is the meaning of the setting. `Updates` and `Registered` mark settings
+that a config may state in a form of its own. Ranges (``Ge``, ``Lt``, ...) hold for
+YAML, the command line and, where a class sets ``_refuses``, its constructor. Attributes assigned
+later are computed with, whatever they are.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import ge, gt, le, lt
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
 
@@ -32,6 +35,24 @@ class _Required:
 
 
 REQUIRED: Any = _Required()
+
+EPOCHS = r"[0-9]+(\.[0-9]+)? ?epochs?"
+"""How a config states a number of updates in epochs: ``3 epochs``."""
+
+
+@dataclass(frozen=True)
+class Updates:
+    """Marks a setting that counts updates, or lists such counts: a config may state epochs."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Marks a list of objects that a config states by registered name, with settings.
+
+    registry : the `mxtrain.registry.Registry` that holds their classes.
+    """
+
+    registry: Any
 
 
 @dataclass(frozen=True)
@@ -66,6 +87,9 @@ class Declared:
 
     _fields: ClassVar[dict[str, Any]] = {}
     _positional: ClassVar[tuple[str, ...]] = ()
+    # Whether the constructor refuses numbers out of range (operators and metrics have MXNet's
+    # checks instead).
+    _refuses: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -91,7 +115,10 @@ class Declared:
 
     @classmethod
     def bind_arguments(cls, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return every setting's value for a call with `args` and `kwargs` (else TypeError)."""
+        """Return every setting's value for a call with `args` and `kwargs`.
+
+        TypeError for a call that does not fit, ValueError for a number out of range.
+        """
         name_of_class = f"{cls.__name__}()"
         if len(args) > len(cls._positional):
             raise TypeError(
@@ -99,7 +126,7 @@ class Declared:
                 f"({', '.join(cls._positional) or 'none'}), {len(args)} were given"
             )
         values = dict(cls._fields)
-        given = dict(zip(cls._positional, args, strict=False))
+        given: dict[str, Any] = dict(zip(cls._positional, args, strict=False))
         for name, value in kwargs.items():
             if name in given:
                 raise TypeError(f"{name_of_class} got two values for '{name}'")
@@ -112,6 +139,8 @@ class Declared:
                     f"{name_of_class} has no argument '{name}'{hint} It takes: {', '.join(values)}"
                 )
             given[name] = value
+        if cls._refuses and given:
+            check_ranges(cls, given)
         values |= given
         missing = [name for name, value in values.items() if value is REQUIRED]
         if missing:
@@ -140,13 +169,75 @@ def settings(cls: type[Any]) -> tuple[Setting, ...]:
         if init is None or base is object:
             continue
         if base is Declared:
-            hints = get_type_hints(cls, include_extras=True)
-            for name, default in cls._fields.items():
-                found.setdefault(name, _setting(name, hints[name], default))
+            for setting in _declared(cls):
+                found.setdefault(setting.name, setting)
             break
         if not _read_signature(init, found):
             break
     return tuple(found.values())
+
+
+def check_ranges(cls: type[Declared], values: Mapping[str, Any]) -> None:
+    """Raise ValueError for the first number among `values` that is out of its setting's range.
+
+    Values of another type than the setting's are left to what the class says of them.
+
+    >>> from mxtrain.optimizer import SGD
+    >>> check_ranges(SGD, {"momentum": 1.5})
+    Traceback (most recent call last):
+    ValueError: SGD: momentum=1.5 should be >= 0 and < 1
+    """
+    ranges = _ranges_of(cls)
+    for name, value in values.items():
+        if name not in ranges or not _is_number(value, ranges[name][0]):
+            continue
+        bounds = ranges[name][1]
+        # Written so that NaN, which compares with nothing, is out of every range.
+        if not all(holds(value, bound) for _, holds, bound in bounds):
+            wanted = " and ".join(f"{sign} {bound}" for sign, _, bound in bounds)
+            raise ValueError(f"{cls.__name__}: {name}={value!r} should be {wanted}")
+
+
+_COMPARISONS = {"ge": (">=", ge), "gt": (">", gt), "le": ("<=", le), "lt": ("<", lt)}
+_Bounds = list[tuple[str, Callable[[Any, Any], bool], Any]]
+
+
+def _ranges_of(cls: type[Declared]) -> dict[str, tuple[bool, _Bounds]]:
+    """Return (whether only whole numbers, bounds) by setting, worked out once per class."""
+    if "_ranges" not in cls.__dict__:
+        found = {}
+        for setting in _declared(cls):
+            bounds: _Bounds = [
+                (*_COMPARISONS[key], getattr(constraint, key))
+                for constraint in setting.constraints
+                for key in _COMPARISONS
+                if getattr(constraint, key, None) is not None
+            ]
+            if bounds:
+                found[setting.name] = (setting.plain_type is int, bounds)
+        cls._ranges = found  # type: ignore[attr-defined]
+    ranges: dict[str, tuple[bool, _Bounds]] = cls.__dict__["_ranges"]
+    return ranges
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    if isinstance(value, int):
+        return True
+    from numbers import Real  # NumPy's scalars are real numbers, though no floats
+
+    return not whole and isinstance(value, Real)
+
+
+def _declared(cls: type[Declared]) -> list[Setting]:
+    """Return the declared settings of a class, whatever its ``__init__`` takes."""
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"{cls.__name__}: the types of its settings cannot be read ({error}); import what they "
+            "name at the top of the module"
+        ) from error
+    return [_setting(name, hints[name], default) for name, default in cls._fields.items()]
 
 
 def _read_signature(init: Any, found: dict[str, Setting]) -> bool:
