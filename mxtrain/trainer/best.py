@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,7 @@ class Best:
     """Follows one value over the epochs.
 
     It is the early-stopping metric, or else the first metric (the loss without one), measured on
-    the eval rows where there are any. With early stopping the weights of the best epoch are kept
-    in memory.
+    the eval rows where there are any. The weights of the best epoch are kept in memory.
 
     Parameters
     ----------
@@ -32,6 +32,7 @@ class Best:
     ----------
     epoch, value : the best epoch so far and its value; None before the first.
     name : what is followed, such as ``eval_accuracy``.
+    restores : whether the run ends with the best weights: with early stopping.
     """
 
     def __init__(self, fit: FitSpec, metrics: Sequence[RunMetric], has_eval: bool) -> None:
@@ -62,18 +63,35 @@ class Best:
         )
         if better:
             self.epoch, self.value = epoch, value
-            if self.restores:
-                self._weights = [np.array(array) for array in module.parameter_arrays()]
+            self._keep(module)
         return better
+
+    def _keep(self, module: Module) -> None:
+        arrays = module.parameter_arrays()
+        if not self._weights:
+            self._weights = [np.empty_like(array) for array in arrays]
+        for kept, array in zip(self._weights, arrays, strict=True):
+            np.copyto(kept, array)
 
     @property
     def should_stop(self) -> bool:
         """Whether the value has not improved by `min_delta` for `patience` epochs."""
         return self._waited >= self._patience
 
-    def restore(self, module: Module) -> bool:
-        """Put the best weights back; return whether there were any."""
+    def restore(self, module: Module) -> None:
+        """Put the best weights back; nothing happens where there are none."""
         for kept, array in zip(self._weights, module.parameter_arrays(), strict=False):
             np.copyto(array, kept)
         module.mark_changed()
-        return bool(self._weights)
+
+    @contextmanager
+    def in_place(self, module: Module) -> Iterator[None]:
+        """Let the module have the best weights within the ``with`` block."""
+        running = [np.array(array) for array in module.parameter_arrays()]
+        self.restore(module)
+        try:
+            yield
+        finally:
+            for kept, array in zip(running, module.parameter_arrays(), strict=True):
+                np.copyto(array, kept)
+            module.mark_changed()

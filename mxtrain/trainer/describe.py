@@ -151,7 +151,7 @@ def optimizer_text(built: Built) -> str:
 def schedule_text(spec: RunSpec) -> str:
     """Return the schedule; its base rate is shown where it is not the optimizer's."""
     if spec.lr_scheduler is None:
-        return "none: the rate is constant"
+        return "constant"
     settings = dict(spec.lr_scheduler.settings)
     if settings.get("base_lr") == spec.optimizer.settings.get("learning_rate"):
         settings.pop("base_lr", None)

@@ -21,13 +21,14 @@ class NotFiniteError(Exception):
     what : ``loss`` or ``gradient``.
     epoch, batch : where, both counted from 1.
     tensor : the first tensor that is not finite, in words.
+    advice : what may help.
     """
 
-    def __init__(self, what: str, epoch: int, batch: int, tensor: str) -> None:
+    def __init__(self, what: str, epoch: int, batch: int, tensor: str, advice: str) -> None:
         super().__init__(
             f"the {what} became NaN or infinite in epoch {epoch}, batch {batch}\n"
             f"first tensor that is not finite: {tensor}\n"
-            "try a lower learning rate, data.features {scale: standard}, or fit.clip_global_norm"
+            f"try {advice}"
         )
         self.batch = batch
 

@@ -141,7 +141,16 @@ class Loop:
     def _not_finite(self, what: str, bound: BoundBatch) -> NotFiniteError:
         inputs = {"data", *self.built.labels}
         tensor = first_bad_tensor(bound, inputs, backward=what == "gradient")
-        return NotFiniteError(what, self.epoch + 1, self.batches_done + 1, tensor)
+        return NotFiniteError(what, self.epoch + 1, self.batches_done + 1, tensor, self._advice())
+
+    def _advice(self) -> str:
+        spec = self.built.spec
+        tries = ["a lower learning rate"]
+        if spec.data.features.scale == "none":
+            tries.append("data.features: {scale: standard}")
+        if spec.fit.clip_global_norm is None:
+            tries.append("fit.clip_global_norm")
+        return " or ".join(tries)
 
     def _clip_gradients(self, limit: float, bound: BoundBatch) -> None:
         """Scale all gradients so that their rescaled norm, taken together, is at most `limit`."""

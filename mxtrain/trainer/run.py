@@ -82,8 +82,7 @@ class _Run:
         """Train every epoch, then say how it ended."""
         self.files = files
         keeping = self.spec.fit.checkpoint
-        module = self.built.module
-        self.checkpoints = Checkpoints(files, module, keeping.every, keeping.keep)
+        self.checkpoints = Checkpoints(files, self.built.module, self.best, keeping)
         try:
             self._begin()
             status, reason = self._trained()
@@ -116,16 +115,16 @@ class _Run:
     def _epochs(self) -> tuple[str, str]:
         for epoch in range(self.spec.fit.begin_epoch, self.spec.fit.num_epoch):
             self._batches_of_epoch = self.loop.batches.per_epoch()
-            row = self._one_epoch(epoch)
+            self._one_epoch(epoch)
             is_last = epoch + 1 == self.spec.fit.num_epoch or self.best.should_stop
-            self.checkpoints.after(epoch + 1, row.best, is_last)
+            self.checkpoints.after(epoch + 1, is_last)
             if self.best.should_stop:
                 return "stopped early", self._stopping_reason()
             if self.stop.requested() and not is_last:
                 raise InterruptError(self._batches_of_epoch)
         return "done", ""
 
-    def _one_epoch(self, epoch: int) -> EpochRow:
+    def _one_epoch(self, epoch: int) -> None:
         started = time.perf_counter()
         first_update = self.built.module.optimizer.num_update + 1
         rows = self.loop.train_epoch(epoch)
@@ -147,7 +146,6 @@ class _Run:
         self.files.add_metrics(row)
         self.files.log(describe.epoch_line(row, self.spec.fit.num_epoch))
         self.reporter.epoch(row)
-        return row
 
     def _rate(self, update: int) -> float:
         if self.scheduler is None:
@@ -193,11 +191,11 @@ class _Run:
         )
 
     def _finish(self, status: str, reason: str) -> RunResult:
-        restored = self.best.restores and status != "failed" and self.best.epoch is not None
-        weights = self.checkpoints.newest
+        weights, best_weights = self.checkpoints.newest, self.checkpoints.best_file()
+        restored = self.best.restores and status != "failed" and bool(best_weights)
         if restored:
             self.best.restore(self.built.module)
-            weights = self.checkpoints.best_file()
+            weights = best_weights
         result = RunResult(
             status=status,
             epochs=self.epochs_done - self.spec.fit.begin_epoch,
@@ -207,7 +205,7 @@ class _Run:
             best_epoch=self.best.epoch,
             best_metric=None if self.best.epoch is None else self.best.name,
             best_value=self.best.value,
-            best_weights=self.checkpoints.best_file(),
+            best_weights=best_weights,
             weights=weights,
             restored=restored,
             reason=reason,

@@ -238,3 +238,10 @@ def test_a_folder_that_cannot_be_written(config: Path) -> None:
         config.parent.chmod(0o700)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "runs: Permission denied\n"
+
+
+def test_a_folder_that_cannot_be_made(config: Path) -> None:
+    output = str(Path("config.yaml", "run"))
+    done = command("fit", "-o", output, cwd=config.parent)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{output}: Not a directory\n"

@@ -12,6 +12,7 @@ from trainer_runs import CONFIG, KINDS, Notes, points, recorded, train, weights,
 
 from mxtrain.config import load
 from mxtrain.io.errors import DataError
+from mxtrain.metric import registry
 from mxtrain.trainer.build import build
 from mxtrain.trainer.data import shown_path
 from mxtrain.trainer.errors import SetupError
@@ -361,7 +362,8 @@ class Halves(mx.metric.EvalMetric):
 """
 
 
-def test_a_metric_of_the_users_own(config: Path) -> None:
+def test_a_metric_of_the_users_own(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
     (config.parent / "halves.py").write_text(PLUGIN)
     notes = Notes()
     train(config, "plugins=[halves.py]", "fit.metrics=[halves]", notes=notes)

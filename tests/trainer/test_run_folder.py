@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from trainer_runs import Notes, train, write_config
+from trainer_runs import Notes, train, weights, write_config
 
 from mxtrain.config import load
+from mxtrain.config.spec import CheckpointSpec, FitSpec
+from mxtrain.trainer.best import Best
+from mxtrain.trainer.build import build
 from mxtrain.trainer.checkpoints import Checkpoints
 from mxtrain.trainer.folder import RunFolder, make_folder
 from mxtrain.trainer.run import fit
@@ -50,8 +53,8 @@ def test_overwrite_replaces_the_run_and_nothing_else(config: Path) -> None:
     old = Path(train(config, "fit.num_epoch=5", "fit.checkpoint.keep=null").output)
     (old / "notes.txt").write_text("mine")
     result = train(config, "fit.num_epoch=2", overwrite=True)
-    weights = {"model-0001.params", "model-0002.params"}
-    assert set(result.files) == FILES | weights | {"notes.txt"}
+    made = {"model-0001.params", "model-0002.params"}
+    assert set(result.files) == FILES | made | {"notes.txt"}
     assert len((old / "metrics.jsonl").read_text().splitlines()) == 2
     assert len((old / "metrics.csv").read_text().splitlines()) == 3
 
@@ -123,14 +126,21 @@ def test_preprocessing_and_log_are_complete(config: Path) -> None:
 def test_newest_and_best_weights_stay(
     config: Path, every: int, keep: int | None, best: int, kept: list[int]
 ) -> None:
-    from mxtrain.trainer.build import build
-
-    files = RunFolder(config.parent)
-    checkpoints = Checkpoints(files, build(load("config.yaml")).module, every, keep)
+    module = build(load("config.yaml")).module
+    follower = Best(FitSpec(), [], has_eval=True)
+    spec = CheckpointSpec(every=every, keep=keep)
+    checkpoints = Checkpoints(RunFolder(config.parent), module, follower, spec)
+    bias = module.executor.arg_dict["fc1_bias"]
     for epoch in range(1, 8):
-        checkpoints.after(epoch, is_best=epoch <= best, is_last=epoch == 7)
-    found = sorted(int(path.stem[-4:]) for path in config.parent.glob("model-*.params"))
-    assert found == kept
+        bias[...] = epoch
+        module.mark_changed()
+        follower.see(epoch, {}, {"loss": abs(epoch - best)}, module)
+        checkpoints.after(epoch, is_last=epoch == 7)
+    found = sorted(config.parent.glob("model-*.params"))
+    assert [int(path.stem[-4:]) for path in found] == kept
+    for path, epoch in zip(found, kept, strict=True):
+        assert set(weights(config.parent, path.name)["fc1_bias"].tolist()) == {epoch}
+    assert (bias == 7).all()
     assert checkpoints.best_file() == f"model-{best:04d}.params"
     assert checkpoints.newest == "model-0007.params"
 

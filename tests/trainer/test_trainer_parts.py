@@ -147,7 +147,7 @@ def test_rates_without_a_schedule(config: Path) -> None:
     found = rates(load(config, ["optimizer=sgd"]))
     assert set(found.rates) == {0.01}
     assert found.optimizer == "sgd(learning_rate=0.01)"
-    assert found.lr_scheduler == "none: the rate is constant"
+    assert found.lr_scheduler == "constant"
 
 
 def test_summary_counts_parameters_and_memory(config: Path) -> None:
