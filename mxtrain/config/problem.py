@@ -42,7 +42,7 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-class ConfigErrors(Exception):  # noqa: N818 - it holds several errors
+class ConfigErrors(Exception):
     """Every problem of a config, in file order; its text has one line for each.
 
     Parameters
