@@ -10,6 +10,7 @@ import numpy as np
 
 from mxtrain import backend as backends
 from mxtrain import nd
+from mxtrain.backend.quiet import quiet_context
 from mxtrain.context import Context, cpu
 from mxtrain.errors import CallError, MXNetError, unknown_name
 from mxtrain.executor.arrays import by_name, copy_checked, variable_nodes, viewed
@@ -62,6 +63,7 @@ class Executor:
         self.outputs = [nd.view(array) for array in self.plan.outputs]
         self._output_names = symbol.list_outputs()
         self._is_train = False
+        self._quiet = quiet_context()
         # Runs a program in place of `Program.run`; a profile puts its timer here.
         self.run: Callable[[Program], None] = Program.run
         self._monitor: Callable[[str, NDArray], Any] | None = None
@@ -133,11 +135,10 @@ class Executor:
         self._is_train = bool(is_train)
         self.random.advance(self._is_train)
         program = self.plan.forward(self._is_train)
-        with np.errstate(all="ignore"):
-            if self._monitor is None:
-                self.run(program)
-            else:
-                self._run_watched(program.steps)
+        if self._monitor is None:
+            self._quiet.run(self.run, program)
+        else:
+            self._run_watched(program.steps)
         return self.outputs
 
     def backward(self, out_grads: Any = None) -> None:
@@ -148,8 +149,7 @@ class Executor:
         """
         program, slots = self.plan.backward(self._is_train)
         self._take_head_gradients(slots, out_grads)
-        with np.errstate(all="ignore"):
-            self.run(program)
+        self._quiet.run(self.run, program)
 
     def weigh_rows(self, node: str) -> Any:
         """Return an array with a factor for each row of the gradient a loss node starts.
@@ -198,8 +198,9 @@ class Executor:
             for name, array in [*self.arg_dict.items(), *self.aux_dict.items()]:
                 monitor(name, array)
         for step in steps:
-            for kernel, arguments in step.lines:
-                kernel(*arguments)
+            with np.errstate(all="ignore"):
+                for kernel, arguments in step.lines:
+                    kernel(*arguments)
             for name, array in step.results:
                 monitor(name, nd.view(array))
 
