@@ -192,3 +192,19 @@ def test_pieces_have_a_fixed_length(built: Built) -> None:
     assert one._capacity == measure.MAX_BATCHES
     wide = Rows(np.zeros((8, 1 << 16), np.float32), np.zeros(8, np.float32))
     assert Measure(built.heads, [], built.labels, wide)._capacity == 1  # type: ignore[arg-type]  # likewise
+
+
+def test_threads_are_limited_during_the_run_only(config: Path) -> None:
+    from threadpoolctl import threadpool_info
+
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info()}
+
+    class Watch(Notes):
+        def start(self, info: Any) -> None:
+            self.threads = threads()
+
+    watch, before = Watch(), threads()
+    train(config, "threads=1", output=config.parent / "threads", notes=watch)
+    assert watch.threads == {1}
+    assert threads() == before
