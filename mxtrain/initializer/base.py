@@ -46,6 +46,7 @@ class Initializer(Declared):
     Source: MXNet 1.9.1, class ``Initializer``.
     """
 
+    _refuses = True
     _verbose = False
     _print_func: Callable[[Any], str] | None = None
 

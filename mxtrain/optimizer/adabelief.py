@@ -26,7 +26,7 @@ class AdaBelief(Optimizer):
     `epsilon` is added in both places, as the paper does. Not in MXNet.
     """
 
-    learning_rate: Annotated[float, "step size, also of the decay"] = 0.001
+    learning_rate: Annotated[float, Ge(0), "step size, also of the decay"] = 0.001
     beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the mean"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the variance around it"] = 0.999
     epsilon: Annotated[float, Gt(0), "added to the variance, and to its root"] = 1e-16

@@ -28,7 +28,7 @@ class Adam(Optimizer):
     Source: MXNet 1.9.1, optimizer `adam`.
     """
 
-    learning_rate: Annotated[float, "step size"] = 0.001
+    learning_rate: Annotated[float, Ge(0), "step size"] = 0.001
     beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the first moment"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the second moment"] = 0.999
     epsilon: Annotated[float, Gt(0), "added to the root of the second moment"] = 1e-8

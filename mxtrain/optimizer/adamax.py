@@ -26,7 +26,7 @@ class Adamax(Optimizer):
     Source: MXNet 1.9.1, optimizer `adamax`, which gives NaN where u is 0.
     """
 
-    learning_rate: Annotated[float, "step size"] = 0.002
+    learning_rate: Annotated[float, Ge(0), "step size"] = 0.002
     beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the first moment"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the largest gradient"] = 0.999
 

@@ -28,7 +28,7 @@ class AdamW(Optimizer):
     without `bias_correction`; see `adamw_update` here.
     """
 
-    learning_rate: Annotated[float, "step size, also of the decay"] = 0.001
+    learning_rate: Annotated[float, Ge(0), "step size, also of the decay"] = 0.001
     beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the first moment"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the second moment"] = 0.999
     epsilon: Annotated[float, Gt(0), "added to the root of the second moment"] = 1e-8
@@ -108,6 +108,7 @@ def adamw_update(
 class _OneUpdate(AdamW):
     """`AdamW` with a given factor on the step, clipping to zero at a limit of 0."""
 
+    _refuses = False  # an operator computes with whatever it is given
     zero_clip_is_off = False
     step_scale = 1.0
 

@@ -30,7 +30,7 @@ class Adan(Optimizer):
     first update. The betas are decay rates (1 minus those of the paper). Not in MXNet.
     """
 
-    learning_rate: Annotated[float, "step size"] = 0.001
+    learning_rate: Annotated[float, Ge(0), "step size"] = 0.001
     beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the gradient"] = 0.98
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of its difference"] = 0.92
     beta3: Annotated[float, Ge(0), Lt(1), "decay rate of the squares"] = 0.99

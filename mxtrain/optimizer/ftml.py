@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Lt
 
 from mxtrain.optimizer.base import Optimizer, register
+from mxtrain.optimizer.rates import single
 
 
 @register()
@@ -29,16 +30,18 @@ class FTML(Optimizer):
     Source: MXNet 1.9.1, optimizer `ftml`, which gives NaN at rate 0.
     """
 
-    beta1: Annotated[float, Ge(0), Le(1), "decay rate of the leader"] = 0.6
-    beta2: Annotated[float, Ge(0), Le(1), "decay rate of the second moment"] = 0.999
+    beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the leader"] = 0.6
+    beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the second moment"] = 0.999
     epsilon: Annotated[float, Gt(0), "added to the root of the second moment"] = 1e-8
 
     decay_before_clip: ClassVar[bool] = True
     extra_scalars: ClassVar[tuple[str, ...]] = ("correction1", "correction2")
 
     def scalars(self, lr: float, wd: float, t: int) -> dict[str, float]:
-        """Return the corrections of both averages."""
-        return {"correction1": 1 - self.beta1**t, "correction2": 1 - self.beta2**t}
+        """Return the betas as the averages see them, and the corrections for these."""
+        beta1, beta2 = single(self.beta1), single(self.beta2)
+        corrections = {"correction1": 1 - beta1**t, "correction2": 1 - beta2**t}
+        return {"beta1": beta1, "beta2": beta2, **corrections}
 
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula."""

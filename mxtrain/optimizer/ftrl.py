@@ -31,7 +31,7 @@ class Ftrl(Optimizer):
     """
 
     lamda1: Annotated[float, Ge(0), "L1 regularization: how far z may be from 0"] = 0.01
-    learning_rate: Annotated[float, "step size"] = 0.1
+    learning_rate: Annotated[float, Ge(0), "step size"] = 0.1
     beta: Annotated[float, Ge(0), "smallest denominator, before the rate"] = 1
 
     def _take_rate(self, learning_rate: float | None) -> None:
@@ -51,7 +51,7 @@ class Ftrl(Optimizer):
             new_z = z + grad - sigma * weight / rate
             new_n = n + square
             leader = (xp.sign(new_z) * lamda1 - new_z) / ((beta + xp.sqrt(new_n)) / rate + wd)
-            leader = leader * (xp.abs(new_z) > lamda1)
+            leader = xp.where(xp.abs(new_z) > lamda1, leader, 0)
             return (
                 xp.where(moves, leader, weight),
                 xp.where(moves, new_z, z),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Gt, Lt
 
 from mxtrain.optimizer.base import Optimizer, register
+from mxtrain.optimizer.rates import single
 
 
 @register()
@@ -30,7 +31,7 @@ class LAMB(Optimizer):
     Source: MXNet 1.9.1, optimizer `lamb`.
     """
 
-    learning_rate: Annotated[float, "step size"] = 0.001
+    learning_rate: Annotated[float, Ge(0), "step size"] = 0.001
     beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the first moment"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the second moment"] = 0.999
     epsilon: Annotated[float, Gt(0), "added to the root of the second moment"] = 1e-6
@@ -42,10 +43,12 @@ class LAMB(Optimizer):
     extra_scalars: ClassVar[tuple[str, ...]] = ("correction1", "correction2")
 
     def scalars(self, lr: float, wd: float, t: int) -> dict[str, float]:
-        """Return the corrections of both moments."""
+        """Return the betas as the moments see them, and the corrections for these."""
+        beta1, beta2 = single(self.beta1), single(self.beta2)
+        corrections = {"correction1": 1 - beta1**t, "correction2": 1 - beta2**t}
         if not self.bias_correction:
-            return {"correction1": 1.0, "correction2": 1.0}
-        return {"correction1": 1 - self.beta1**t, "correction2": 1 - self.beta2**t}
+            corrections = dict.fromkeys(corrections, 1.0)
+        return {"beta1": beta1, "beta2": beta2, **corrections}
 
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula of the step."""

@@ -47,6 +47,7 @@ class LARS(Optimizer):
     counts_together: ClassVar[bool] = True
     master_last: ClassVar[bool] = True
     decaying: ClassVar[tuple[str, ...]] = ("_weight",)
+    remembers: ClassVar[tuple[str, ...]] = ("last_lr",)
 
     def configure(self, values: dict[str, Any]) -> None:
         """Begin without a previous rate."""
@@ -73,8 +74,8 @@ class LARS(Optimizer):
         weight, grad = norm(layer.weight), norm(layer.grad)
         if weight == 0 or grad == 0:
             return layer.lr
-        scaled = (self.rescale_grad or 0.0) * grad + layer.wd * weight + self.eps
-        return layer.lr * self.eta * weight / scaled
+        size = (self.rescale_grad or 0.0) * grad + layer.wd * weight + self.eps
+        return layer.lr * self.eta * weight / size if size != 0 else layer.lr
 
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula of SGD."""

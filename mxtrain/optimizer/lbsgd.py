@@ -82,8 +82,8 @@ class LBSGD(Optimizer):
         from mxtrain.optimizer.tracing import norm
 
         mean = (layer.states["cum_grad"] + layer.grad) / self.batch_scale
-        weight, grad = norm(layer.weight) ** 2, norm(mean) ** 2
-        ratio = sqrt(weight / (grad + layer.wd * weight + 1e-18))
+        weight, grad = norm(layer.weight), norm(mean)
+        ratio = sqrt(weight * weight / (grad * grad + layer.wd * weight * weight + 1e-18))
         return min(max(ratio, 0.01), 100.0)
 
     def rule(self, xp: Any) -> Callable[..., Any]:

@@ -23,7 +23,7 @@ class Lion(Optimizer):
     much larger. Not in MXNet.
     """
 
-    learning_rate: Annotated[float, "length of a step"] = 0.0001
+    learning_rate: Annotated[float, Ge(0), "length of a step"] = 0.0001
     beta1: Annotated[float, Ge(0), Lt(1), "share of the momentum in the step"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the momentum"] = 0.99
 

@@ -31,7 +31,7 @@ class Muon(Optimizer):
     factor a schedule applies. Not in MXNet.
     """
 
-    learning_rate: Annotated[float, "step size of matrices"] = 0.02
+    learning_rate: Annotated[float, Ge(0), "step size of matrices"] = 0.02
     momentum: Annotated[float, Ge(0), Lt(1), "decay rate of the average"] = 0.95
     nesterov: Annotated[bool, "look ahead along the momentum"] = True
     ns_steps: Annotated[int, Ge(1), "Newton-Schulz iterations"] = 5

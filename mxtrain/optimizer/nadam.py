@@ -37,7 +37,7 @@ class Nadam(Optimizer):
     Source: MXNet 1.9.1, optimizer `nadam`.
     """
 
-    learning_rate: Annotated[float, "step size"] = 0.001
+    learning_rate: Annotated[float, Ge(0), "step size"] = 0.001
     beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the first moment"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the second moment"] = 0.999
     epsilon: Annotated[float, Gt(0), "added to the root of the second moment"] = 1e-8
@@ -45,7 +45,8 @@ class Nadam(Optimizer):
 
     decay_before_clip: ClassVar[bool] = True
     zero_clip_is_off: ClassVar[bool] = False
-    extra_scalars: ClassVar[tuple[str, ...]] = ("of_grad", "of_mean", "correction")
+    extra_scalars: ClassVar[tuple[str, ...]] = ("of_grad", "of_mean", "fresh", "correction")
+    remembers: ClassVar[tuple[str, ...]] = ("m_schedule",)
 
     def configure(self, values: dict[str, Any]) -> None:
         """Begin the product of the momenta at 1."""
@@ -61,6 +62,7 @@ class Nadam(Optimizer):
         return {
             "of_grad": (1 - momentum) / (1 - self.m_schedule),
             "of_mean": following / (1 - self.m_schedule * following),
+            "fresh": 1 - self.beta2,
             "correction": 1 - self.beta2**t,
         }
 
@@ -78,10 +80,11 @@ class Nadam(Optimizer):
             epsilon: Any,
             of_grad: Any,
             of_mean: Any,
+            fresh: Any,
             correction: Any,
         ) -> Any:
             mean = beta1 * mean + (1 - beta1) * grad
-            var = beta2 * var + (1 - beta2) * grad * grad
+            var = beta2 * var + fresh * grad * grad
             ahead = of_grad * grad + of_mean * mean
             return weight - lr * ahead / (xp.sqrt(var / correction) + epsilon), mean, var
 

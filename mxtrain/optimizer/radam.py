@@ -29,7 +29,7 @@ class RAdam(Optimizer):
     :math:`\eta m / (1 - \beta_1^t)`. The moments `m` and `v` are Adam's. Not in MXNet.
     """
 
-    learning_rate: Annotated[float, "step size, also of the decay"] = 0.001
+    learning_rate: Annotated[float, Ge(0), "step size, also of the decay"] = 0.001
     beta1: Annotated[float, Ge(0), Lt(1), "decay rate of the first moment"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "decay rate of the second moment"] = 0.999
     epsilon: Annotated[float, Gt(0), "added to the root of the second moment"] = 1e-8

@@ -29,10 +29,11 @@ class RMSProp(Optimizer):
     `epsilon` stands inside the root in both forms. With `clip_weights` every weight is kept within
     that distance of 0. Plain RMSProp ignores `gamma2`.
 
-    Source: MXNet 1.9.1, optimizer `rmsprop`.
+    Source: MXNet 1.9.1, optimizer `rmsprop`, which gives NaN where rounding makes :math:`n - a^2`
+    negative; here it counts as 0.
     """
 
-    learning_rate: Annotated[float, "step size"] = 0.001
+    learning_rate: Annotated[float, Ge(0), "step size"] = 0.001
     gamma1: Annotated[float, Ge(0), Lt(1), "decay rate of the averages"] = 0.9
     gamma2: Annotated[float, Ge(0), Lt(1), "momentum of the centered form"] = 0.9
     epsilon: Annotated[float, Gt(0), "added inside the root"] = 1e-8
@@ -77,7 +78,9 @@ class RMSProp(Optimizer):
         ) -> Any:
             n = gamma1 * n + (1 - gamma1) * grad * grad
             g = gamma1 * g + (1 - gamma1) * grad
-            delta = gamma2 * delta - lr * grad / xp.sqrt(n - g * g + epsilon)
+            # Rounding may bring the variance of a steady gradient below zero.
+            variance = xp.maximum(n - g * g, 0)
+            delta = gamma2 * delta - lr * grad / xp.sqrt(variance + epsilon)
             return weight + delta, n, g, delta
 
         def centered_clipped(

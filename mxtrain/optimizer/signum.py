@@ -31,7 +31,7 @@ class Signum(Optimizer):
     Source: MXNet 1.9.1, optimizer `signum`.
     """
 
-    learning_rate: Annotated[float, "length of a step"] = 0.01
+    learning_rate: Annotated[float, Ge(0), "length of a step"] = 0.01
     momentum: Annotated[float, Ge(0), Lt(1), "decay rate of the average"] = 0.9
     wd_lh: Annotated[float, Ge(0), "weight decay outside the sign"] = 0.0
 

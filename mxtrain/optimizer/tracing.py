@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import sqrt
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,10 +73,23 @@ class Layer:
     states: Mapping[str, Array] = field(default_factory=dict)
 
 
+# Elements summed at once for a norm: fewer than BLAS would split among threads, so that the
+# number of threads never shows in a result.
+_PART = 8192
+
+
 def norm(array: Array) -> float:
-    """Return the Euclidean norm; the sum is made in the array's own precision."""
+    """Return the Euclidean norm, summed in the array's own precision unless that overflows."""
     flat = array.reshape(-1)
-    return sqrt(float(np.dot(flat, flat)))
+    total = _sum_of_squares(flat)
+    if not isfinite(total) and flat.dtype != np.float64:
+        total = _sum_of_squares(flat.astype(np.float64))
+    return sqrt(total)
+
+
+def _sum_of_squares(flat: Array) -> float:
+    parts = (flat[start : start + _PART] for start in range(0, flat.size, _PART))
+    return sum(float(np.dot(part, part)) for part in parts)
 
 
 def structure_of(optimizer: Optimizer, decays: bool) -> Structure:

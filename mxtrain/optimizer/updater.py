@@ -57,7 +57,11 @@ class Updater:
             self.optimizer.update_multi_precision(*map(tuple, piece))
 
     def get_states(self, dump_optimizer: bool = False) -> bytes:
-        """Return the states as safetensors bytes; with `dump_optimizer` its counters as well."""
+        """Return the states as safetensors bytes.
+
+        With `dump_optimizer` the optimizer's counters and `extra_state` as well: all that a run
+        needs to continue with the same bits.
+        """
         from mxtrain.checkpoint.states import dump_states
 
         optimizer = self.optimizer
@@ -65,6 +69,7 @@ class Updater:
         if dump_optimizer:
             metadata["num_update"] = optimizer.num_update
             metadata["counts"] = list(optimizer._index_update_count.items())
+            metadata["extra"] = optimizer.extra_state()
         return dump_states(self.states, metadata)
 
     def set_states(self, states: bytes) -> None:
@@ -84,6 +89,7 @@ class Updater:
             counts = self.optimizer._index_update_count
             counts.clear()
             counts.update(metadata["counts"])
+            self.optimizer.set_extra_state(metadata.get("extra", {}))
 
 
 def get_updater(optimizer: Optimizer) -> Updater:
