@@ -12,6 +12,8 @@ from operator import or_
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from mxtrain.settings import EPOCHS, Registered, Updates
+
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _RANGES = (*BOUNDS, "multiple_of")
 _LENGTHS = ("min_length", "max_length")
@@ -53,15 +55,15 @@ def _core(annotation: Any, limits: Mapping[str, Any]) -> CoreSchema | None:
     `limits` are ranges and lengths from further out.
     """
     origin, inner = get_origin(annotation), get_args(annotation)
-    ranges = {key: value for key, value in limits.items() if key in _RANGES}
+    ranges = {key: value for key, value in limits.items() if key in (*_RANGES, _IN_EPOCHS)}
     lengths = {key: value for key, value in limits.items() if key in _LENGTHS}
     if origin is Annotated:
         found = _limits(inner[1:])
         return None if found is None else _core(inner[0], {**limits, **found})
-    if annotation is float:
-        return {"type": "float", "strict": True, "allow_inf_nan": False, **ranges}
-    if annotation is int:
-        return {"type": "int", "strict": True, **ranges}
+    if annotation in _NUMBERS:
+        in_epochs = ranges.pop(_IN_EPOCHS, False)
+        number = {**_NUMBERS[annotation], **ranges}
+        return _union([number, _EPOCHS_TEXT]) if in_epochs else number
     if annotation in _SIMPLE:
         return _SIMPLE[annotation] | (lengths if annotation is str else {})
     if origin is Literal:
@@ -80,6 +82,12 @@ def _core(annotation: Any, limits: Mapping[str, Any]) -> CoreSchema | None:
     return None
 
 
+_IN_EPOCHS = "in_epochs"
+_EPOCHS_TEXT: CoreSchema = {"type": "str", "strict": True, "pattern": f"^{EPOCHS}$"}
+_NUMBERS: dict[Any, CoreSchema] = {
+    float: {"type": "float", "strict": True, "allow_inf_nan": False},
+    int: {"type": "int", "strict": True},
+}
 _SIMPLE: dict[Any, CoreSchema] = {
     bool: {"type": "bool", "strict": True},
     str: {"type": "str", "strict": True},
@@ -109,7 +117,9 @@ def _limits(metadata: tuple[Any, ...]) -> dict[str, Any] | None:
     """Return the ranges and lengths among `metadata`; None when something else is there."""
     found: dict[str, Any] = {}
     for entry in metadata:
-        if isinstance(entry, str):
+        if isinstance(entry, Updates):
+            found[_IN_EPOCHS] = True
+        if isinstance(entry, str | Updates | Registered):
             continue
         here = {
             key: getattr(entry, key)

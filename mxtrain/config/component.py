@@ -10,6 +10,7 @@ from mxtrain.config.document import Node
 from mxtrain.config.section import (
     BAD,
     Context,
+    Reader,
     joined,
     missing_text,
     read_values,
@@ -19,6 +20,7 @@ from mxtrain.config.section import (
 from mxtrain.config.spec import Component
 from mxtrain.errors import closest
 from mxtrain.registry import Registry
+from mxtrain.settings import Registered, Setting
 
 _ARTICLE = {"initializer": "an", "optimizer": "an", "operator": "an"}
 
@@ -112,10 +114,38 @@ def read_settings(
         context.problems.add(node.keys[key], joined(path, key), place)
         del given.value[key]
     known = {key: setting for key, setting in known.items() if key not in managed}
-    values = read_values(known, given, path, context, {})
+    values = read_values(known, given, path, context, _nested(known, context))
     guessed = report_unknown(given, path, context, known, f"unknown setting of {shown}")
     report_missing(cls, node, path, context, shown, {*guessed, *managed})
     return values if len(context.problems) == before else BAD
+
+
+def _nested(known: Mapping[str, Setting], context: Context) -> dict[str, Reader]:
+    """Return the readers of those settings that are lists of registered classes."""
+
+    def reader(registry: Registry[Any]) -> Reader:
+        return lambda node, path: _read_list(node, path, context, registry)
+
+    return {
+        name: reader(mark.registry)
+        for name, setting in known.items()
+        for mark in setting.constraints
+        if isinstance(mark, Registered)
+    }
+
+
+def _read_list(node: Node, path: str, context: Context, registry: Registry[Any]) -> Any:
+    """Return a list of mappings with ``name`` and settings, or `BAD`."""
+    if not node.is_list or not node.value:
+        text = f"expected a list of {registry.kind}s, each a name or a mapping with 'name'"
+        return context.bad(node, path, f"{text}, received {node.shown()}")
+    found = [
+        read_component(item, f"{path}[{number}]", context, registry, {})
+        for number, item in enumerate(node.value)
+    ]
+    if any(component is BAD for component in found):
+        return BAD
+    return [{"name": component.name, **component.settings} for component in found]
 
 
 def report_missing(

@@ -22,7 +22,7 @@ from mxtrain.config.spec import (
 )
 from mxtrain.config.value import allows_none, can_be_set
 from mxtrain.registry import Registry
-from mxtrain.settings import REQUIRED, Setting
+from mxtrain.settings import REQUIRED, Registered, Setting
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -101,6 +101,10 @@ def _object(settings: Iterable[Setting], nested: Mapping[str, Schema]) -> Schema
 
 def _value(setting: Setting) -> Schema:
     """Return the schema of one setting: type, range, meaning and default."""
+    for mark in setting.constraints:
+        if isinstance(mark, Registered):
+            items = {"type": "array", "minItems": 1, "items": _ref(mark.registry.kind)}
+            return items | {"description": setting.meaning}
     from pydantic.json_schema import GenerateJsonSchema
 
     known: Any = core_schema(setting.annotation)

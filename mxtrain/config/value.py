@@ -17,6 +17,7 @@ from mxtrain.config.document import Node
 from mxtrain.config.problem import Mark
 from mxtrain.config.scalar import boolean_hint, number_hint
 from mxtrain.errors import closest
+from mxtrain.settings import Updates
 
 Finding = tuple[Mark, str, str]  # where, the index inside the value ("[2]" or ""), what is wrong
 
@@ -104,9 +105,15 @@ def _finding(annotation: Any, node: Node, place: tuple[int | str, ...], kinds: s
     elif kinds == {"literal_error"} and isinstance(inner.value, str):
         text = _not_a_choice(_choices(annotation), inner)
     else:
-        words = describe(wanted).removesuffix(" or nothing")
+        words = describe(wanted).removesuffix(" or nothing") + _epochs_words(annotation)
         text = f"expected {words}, received {inner.shown()}{_hint(wanted, inner)}"
     return inner.mark, where, text
+
+
+def _epochs_words(annotation: Any) -> str:
+    """Say that a count may be stated in epochs, where it may."""
+    counts = any(isinstance(mark, Updates) for mark in _constraints(annotation))
+    return " of updates, or epochs such as 3 epochs" if counts else ""
 
 
 def _not_a_choice(choices: Sequence[Any], node: Node) -> str:

@@ -42,6 +42,7 @@ class LRScheduler(Declared):
 
     # False for a schedule that has its own way to begin: it then has no warm-up settings.
     takes_warmup: ClassVar[bool] = True
+    _refuses: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

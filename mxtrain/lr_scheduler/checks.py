@@ -7,14 +7,6 @@ from typing import Any
 from mxtrain.errors import CallError
 
 
-def check_factor(factor: float) -> None:
-    """Raise ValueError for a factor under which the rate would grow."""
-    if factor > 1.0:
-        raise ValueError(
-            f"factor must not exceed 1, for the rate would grow without bound, got {factor}"
-        )
-
-
 def check_steps(steps: Any) -> None:
     """Raise unless `steps` is a list of rising update numbers (CallError, ValueError)."""
     if not isinstance(steps, list) or not steps:
@@ -35,12 +27,6 @@ def check_count(name: str, count: Any, least: int = 1) -> None:
         )
     if count < least:
         raise ValueError(f"{name} must be at least {least}, got {count}; raise it")
-
-
-def check_at_least(name: str, value: float, least: float) -> None:
-    """Raise ValueError for a value below `least`."""
-    if value < least:
-        raise ValueError(f"{name} must be at least {least:g}, got {value}; raise it")
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from mxtrain.lr_scheduler.base import LRScheduler, register
-from mxtrain.lr_scheduler.checks import check_factor
 from mxtrain.settings import Updates
 
 __all__ = ["FactorScheduler"]
@@ -45,9 +44,6 @@ class FactorScheduler(LRScheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.step < 1:
-            raise ValueError(f"step must be at least 1 update, got {self.step}; raise it")
-        check_factor(self.factor)
         self._decay = _Decay(self.base_lr, self.step, self.factor, self.stop_factor_lr)
 
     def __call__(self, num_update: int) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Le, MinLen
 
 from mxtrain.lr_scheduler.base import LRScheduler, register
-from mxtrain.lr_scheduler.checks import check_factor, check_steps
+from mxtrain.lr_scheduler.checks import check_steps
 from mxtrain.settings import Updates
 
 __all__ = ["MultiFactorScheduler"]
@@ -50,7 +50,6 @@ class MultiFactorScheduler(LRScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         check_steps(self.step)
-        check_factor(self.factor)
         self.step = list(self.step)
 
     def __call__(self, num_update: int) -> float:

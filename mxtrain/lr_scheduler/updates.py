@@ -74,8 +74,10 @@ def units(cls: type[Any], given: Mapping[str, Any]) -> set[str]:
 
 def _counts(cls: type[Any], given: Mapping[str, Any]) -> Iterator[Any]:
     for setting in settings(cls):
-        value = given.get(setting.name)
-        for mark in setting.constraints if value is not None else ():
+        if setting.name not in given:
+            continue
+        value = given[setting.name]
+        for mark in setting.constraints:
             if isinstance(mark, Updates):
                 yield from value if isinstance(value, list | tuple) else (value,)
             elif isinstance(mark, Registered):

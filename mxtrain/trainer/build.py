@@ -12,9 +12,11 @@ from mxtrain.config import graph
 from mxtrain.errors import MXNetError
 from mxtrain.io import DataDesc
 from mxtrain.io.errors import DataError
+from mxtrain.lr_scheduler.updates import in_updates
 from mxtrain.module import Module
 from mxtrain.trainer import data as run_data
 from mxtrain.trainer import outputs
+from mxtrain.trainer.batches import Batches
 from mxtrain.trainer.errors import SetupError
 
 if TYPE_CHECKING:
@@ -112,12 +114,29 @@ def add_optimizer(built: Built) -> None:
     spec = built.spec
     settings = dict(spec.optimizer.settings)
     if spec.lr_scheduler is not None:
-        settings["lr_scheduler"] = make_scheduler(spec)
+        settings["lr_scheduler"] = make_scheduler(built)
     built.module.init_optimizer(optimizer=spec.optimizer.name, optimizer_params=settings)
 
 
-def make_scheduler(spec: RunSpec) -> Any:
-    """Return the spec's scheduler (None without one); its base rate is the optimizer's."""
-    if spec.lr_scheduler is None:
+def make_scheduler(built: Built) -> Any:
+    """Return the spec's scheduler (None without one); its base rate is the optimizer's.
+
+    Counts that the config states in epochs become updates. SetupError for settings that do not go
+    together once they have.
+    """
+    given = built.spec.lr_scheduler
+    if given is None:
         return None
-    return lr_scheduler.create(spec.lr_scheduler.name, **spec.lr_scheduler.settings)
+    cls = lr_scheduler.registry.get(given.name)
+    try:
+        return cls(**in_updates(cls, given.settings, _updates_per_epoch(built)))
+    except (ValueError, TypeError, AssertionError) as error:
+        raise SetupError(f"lr_scheduler: {error}") from error
+
+
+def _updates_per_epoch(built: Built) -> float:
+    """Return the batches of an epoch; on the average where what is left over goes to the next."""
+    data = built.spec.data
+    if data.last_batch == "roll_over":
+        return len(built.data.train) / data.batch_size
+    return Batches(len(built.data.train), data.batch_size, data.last_batch).per_epoch()

@@ -63,7 +63,7 @@ def rates(spec: RunSpec) -> Rates:
     updates = 0
     for epoch in range(spec.fit.begin_epoch, spec.fit.num_epoch):
         updates += sum(1 for _ in batches.epoch(epoch))
-    scheduler = make_scheduler(spec)
+    scheduler = make_scheduler(built)
     optimizer = built.module.optimizer
     constant = float(optimizer.learning_rate) if scheduler is None else 0.0
     begin = optimizer.begin_num_update

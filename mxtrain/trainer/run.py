@@ -74,7 +74,7 @@ class _Run:
         self.loop.try_out()
         metrics = self.loop.eval_measure.metrics
         self.best = Best(self.spec.fit, metrics, built.data.eval is not None)
-        self.scheduler = make_scheduler(self.spec)
+        self.scheduler = make_scheduler(built)
         self.epochs_done = self.spec.fit.begin_epoch
         self.started = time.perf_counter()
 
