@@ -90,3 +90,11 @@ def load(fname: str) -> list[NDArray] | dict[str, NDArray]:
     from mxtrain.checkpoint.params import load_params
 
     return load_params(fname)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "sparse":
+        from mxtrain import sparse
+
+        return sparse
+    raise AttributeError(f"module 'mxtrain.nd' has no attribute '{name}'")

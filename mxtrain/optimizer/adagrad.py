@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Gt
 
+from mxtrain.errors import MXNetError
 from mxtrain.optimizer.base import Optimizer, register
 
 
@@ -33,6 +34,19 @@ class AdaGrad(Optimizer):
     def float_stable_eps(self) -> float:
         """MXNet's name for `eps`."""
         return self.eps
+
+    def updates_listed_rows(self, weight_is_row_sparse: bool) -> bool:
+        """Always: without decay the others would not change."""
+        return True
+
+    def rows_to_update(self, index: Any, rows: Any, t: int, wd: float) -> Any:
+        """Return the rows listed; MXNetError with a weight decay, which would need all."""
+        if wd != 0:
+            raise MXNetError(
+                f"AdaGrad takes no weight decay with a row-sparse gradient; it is {wd} for "
+                f"parameter {index}"
+            )
+        return rows
 
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula."""

@@ -40,6 +40,10 @@ class Adam(Optimizer):
         """Fold the bias correction into the rate."""
         return {"lr": lr * (sqrt(1 - self.beta2**t) / (1 - self.beta1**t))}
 
+    def updates_listed_rows(self, weight_is_row_sparse: bool) -> bool:
+        """Follow `lazy_update`."""
+        return self.lazy_update
+
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula."""
 

@@ -116,6 +116,14 @@ class Optimizer(Rates):
             self._streams[index] = random.stream(random.current_seed(), f"noise/{index}")
         out[...] = self._streams[index].at(t).standard_normal(out.shape, "float32")
 
+    def updates_listed_rows(self, weight_is_row_sparse: bool) -> bool:
+        """Whether a row-sparse gradient changes only the rows it lists ("lazy" updates)."""
+        return False
+
+    def rows_to_update(self, index: Any, rows: Any, t: int, wd: float) -> Any:
+        """Return the rows that an update with a gradient on `rows` changes, ascending."""
+        return rows
+
     def pack_states(self, states: dict[str, Any]) -> Any:
         """Return the states of a parameter as `create_state` does: None, an array or a tuple."""
         arrays = tuple(states.values())

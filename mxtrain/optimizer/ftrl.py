@@ -38,6 +38,10 @@ class Ftrl(Optimizer):
         """Take the rate only where there is no scheduler."""
         super()._take_rate(None if self.lr_scheduler is not None else learning_rate)
 
+    def updates_listed_rows(self, weight_is_row_sparse: bool) -> bool:
+        """Only where the weight is row-sparse too; a dense one is computed anew as a whole."""
+        return weight_is_row_sparse
+
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula."""
 

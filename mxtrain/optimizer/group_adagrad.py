@@ -37,7 +37,7 @@ class GroupAdaGrad(Optimizer):
         """Return a history of shape (rows, 1); CallError unless the weight has two axes."""
         import numpy as np
 
-        if weight.ndim != 2:
+        if len(weight.shape) != 2:
             name = self.idx2name.get(index, index)
             raise CallError(
                 f"GroupAdaGrad updates matrices; parameter '{name}' has shape {weight.shape}"
@@ -48,12 +48,26 @@ class GroupAdaGrad(Optimizer):
         """Update a matrix; CallError where it has a weight decay."""
         import numpy as np
 
+        from mxtrain.sparse import RowSparseNDArray, dense_rows
+
         self._update_count(index)
         lr, wd = self._get_lr(index), self._get_wd(index)
         if wd != 0:
             raise CallError(f"GroupAdaGrad takes no weight decay; it is {wd} for parameter {index}")
-        grad = self.rescale_grad * np.asarray(grad)
-        if self.clip_gradient is not None:
-            grad = np.clip(grad, -self.clip_gradient, self.clip_gradient)
+        if isinstance(grad, RowSparseNDArray):
+            rows = np.asarray(grad.indices)
+            clip = self.clip_gradient or None  # on listed rows a limit of 0 is none
+            part, history = np.asarray(dense_rows(weight))[rows], state[rows]
+            self._move(part, np.asarray(grad.data), history, lr, clip)
+            dense_rows(weight)[rows], state[rows] = part, history
+        else:
+            self._move(weight, np.asarray(grad), state, lr, self.clip_gradient)
+
+    def _move(self, weight: Any, grad: Any, state: Any, lr: float, clip: float | None) -> None:
+        import numpy as np
+
+        grad = self.rescale_grad * grad
+        if clip is not None:
+            grad = np.clip(grad, -clip, clip)
         state += np.mean(grad * grad, axis=1, keepdims=True)
         weight -= lr * grad / np.sqrt(state + self.eps)

@@ -77,6 +77,10 @@ class LARS(Optimizer):
         size = (self.rescale_grad or 0.0) * grad + layer.wd * weight + self.eps
         return layer.lr * self.eta * weight / size if size != 0 else layer.lr
 
+    def updates_listed_rows(self, weight_is_row_sparse: bool) -> bool:
+        """Follow `lazy_update`."""
+        return self.lazy_update
+
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula of SGD."""
 

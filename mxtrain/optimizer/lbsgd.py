@@ -51,6 +51,11 @@ class LBSGD(Optimizer):
     looks_up_before_counting: ClassVar[bool] = True
     extra_scalars: ClassVar[tuple[str, ...]] = ("applies", "limit")
 
+    def configure(self, values: dict[str, Any]) -> None:
+        """Begin without rows of row-sparse gradients."""
+        super().configure(values)
+        self._seen_rows: dict[Any, Any] = {}
+
     @property
     def prepares_gradient(self) -> bool:
         """The mean of the sum is rescaled and clipped, not each gradient."""
@@ -58,7 +63,7 @@ class LBSGD(Optimizer):
 
     def layer_scalars(self, layer: Layer) -> dict[str, float]:
         """Return whether the sum is applied now, and the rate for it."""
-        k = layer.t - self.begin_num_update + self.begin_epoch * self.updates_per_epoch
+        k = self._count(layer.t)
         clip = self.clip_gradient
         return {
             "applies": float(k % self.batch_scale == 0),
@@ -66,6 +71,9 @@ class LBSGD(Optimizer):
             "limit": clip if clip is not None and clip > 0 else float("inf"),
             "momentum": max(self.momentum, 0.0),
         }
+
+    def _count(self, t: int) -> int:
+        return t - self.begin_num_update + self.begin_epoch * self.updates_per_epoch
 
     def _warm_up(self, k: int, layer: Layer) -> float:
         scale, end = self.batch_scale, self.warmup_epochs * self.updates_per_epoch
@@ -85,6 +93,19 @@ class LBSGD(Optimizer):
         weight, grad = norm(layer.weight), norm(mean)
         ratio = sqrt(weight * weight / (grad * grad + layer.wd * weight * weight + 1e-18))
         return min(max(ratio, 0.01), 100.0)
+
+    def updates_listed_rows(self, weight_is_row_sparse: bool) -> bool:
+        """Always."""
+        return True
+
+    def rows_to_update(self, index: Any, rows: Any, t: int, wd: float) -> Any:
+        """Return the rows listed; when the sum is applied, all listed since the last time."""
+        import numpy as np
+
+        seen = np.union1d(self._seen_rows.get(index, rows[:0]), rows)
+        applies = self._count(t) % self.batch_scale == 0
+        self._seen_rows[index] = rows[:0] if applies else seen
+        return seen if applies else rows
 
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula with or without momentum."""

@@ -16,11 +16,13 @@ from mxtrain.optimizer.tracing import (
     NOISE,
     STEP,
     Layer,
+    Rule,
     layer_row,
     norm,
     require_states,
     rule_of,
 )
+from mxtrain.sparse import RowSparseNDArray, dense_rows
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import Array
@@ -30,6 +32,7 @@ def new_states(optimizer: Optimizer, weight: Array) -> Any:
     """Return new states in MXNet's form: None, one array, or a tuple of arrays."""
     names = rule_of(optimizer, decays=True).states
     copies = optimizer.copies_of_weight
+    weight = dense_rows(weight)
     return optimizer.pack_states(
         {n: np.array(weight) if n in copies else np.zeros_like(weight) for n in names}
     )
@@ -62,33 +65,49 @@ def update_piece(
 
 
 def apply_rule(
-    optimizer: Optimizer, index: Any, weight: Array, grad: Array, state: Any, lr: float, wd: float
+    optimizer: Optimizer, index: Any, weight: Any, grad: Any, state: Any, lr: float, wd: float
 ) -> None:
     """Apply the rule to one parameter whose count has moved already."""
+    if weight.__class__ is RowSparseNDArray or grad.__class__ is RowSparseNDArray:
+        from mxtrain.optimizer.rows import apply_rows
+
+        apply_rows(optimizer, index, weight, grad, state, lr, wd)
+        return
     _check(index, weight, grad)
     rule = rule_of(optimizer, decays=wd != 0)
-    given = state if isinstance(state, (tuple, list)) else (state,)
-    kept = [array for array in given if array is not None]
-    require_states(optimizer, rule.states, rule.states[: len(kept)])
     arrays = {"weight": weight, "grad": grad.astype(weight.dtype, copy=False)}
-    arrays |= dict(zip(rule.states, kept, strict=False))
+    arrays |= named_states(optimizer, rule, state)
     flat = {name: np.ascontiguousarray(array).reshape(-1) for name, array in arrays.items()}
-    flat |= {name: np.zeros_like(flat["weight"]) for name in (NOISE, STEP) if name in rule.arrays}
     t = optimizer._index_update_count[index]
     states = {name: flat[name] for name in rule.states}
     layer = Layer(index, lr, wd, t, flat["weight"], flat["grad"], states)
+    run_rule(optimizer, rule, flat, layer)
+    for name in ("weight", *rule.states):
+        if not np.shares_memory(arrays[name], flat[name]):
+            arrays[name][...] = flat[name].reshape(arrays[name].shape)
+
+
+def named_states(optimizer: Optimizer, rule: Rule, state: Any) -> dict[str, Array]:
+    """Return a parameter's states by name (MXNetError where one the rule wants is not there)."""
+    given = state if isinstance(state, (tuple, list)) else (state,)
+    kept = [array for array in given if array is not None]
+    require_states(optimizer, rule.states, rule.states[: len(kept)])
+    return dict(zip(rule.states, kept, strict=False))
+
+
+def run_rule(optimizer: Optimizer, rule: Rule, flat: dict[str, Array], layer: Layer) -> None:
+    """Run a formula over flat arrays, in place; `layer` is what the scalars are computed from."""
+    flat |= {name: np.zeros_like(flat["weight"]) for name in (NOISE, STEP) if name in rule.arrays}
     backend = backends.get("numpy")
     segment = backend.segment(rule.program, [flat[n] for n in rule.arrays], rule.targets)
     with np.errstate(all="ignore"):
         if rule.takes_noise:
-            optimizer.draw_noise(index, t, flat[NOISE])
+            optimizer.draw_noise(layer.index, layer.t, flat[NOISE])
         segment.run(layer_row(optimizer, rule.program.scalars, layer))
         if rule.gives_step:
             ratio = optimizer.trust_ratio(norm(layer.weight), norm(flat[STEP]))
-            backend.segment(APPLY_STEP, [layer.weight, flat[STEP]], [0]).run((lr * ratio,))
-    for name in ("weight", *rule.states):
-        if not np.shares_memory(arrays[name], flat[name]):
-            arrays[name][...] = flat[name].reshape(arrays[name].shape)
+            scale = (layer.lr * ratio,)
+            backend.segment(APPLY_STEP, [flat["weight"], flat[STEP]], [0]).run(scale)
 
 
 def _check(index: Any, weight: Any, grad: Any) -> None:

@@ -37,6 +37,10 @@ class SGD(Optimizer):
     counts_together: ClassVar[bool] = True
     master_last: ClassVar[bool] = True
 
+    def updates_listed_rows(self, weight_is_row_sparse: bool) -> bool:
+        """Follow `lazy_update`."""
+        return self.lazy_update
+
     def rule(self, xp: Any) -> Callable[..., Any]:
         """Return the formula with or without momentum."""
 

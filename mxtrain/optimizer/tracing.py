@@ -92,13 +92,16 @@ def _sum_of_squares(flat: Array) -> float:
     return sum(float(np.dot(part, part)) for part in parts)
 
 
-def structure_of(optimizer: Optimizer, decays: bool) -> Structure:
-    """Return the structure of the optimizer's formula as its settings stand now."""
+def structure_of(optimizer: Optimizer, decays: bool, by_rows: bool = False) -> Structure:
+    """Return the structure of the optimizer's formula as its settings stand now.
+
+    On listed rows (`by_rows`) a `clip_gradient` of 0 turns clipping off for every optimizer.
+    """
     step = optimizer.rule(_NO_MATHS)
     if not optimizer.prepares_gradient:
         return Structure(step.__code__, rescales=False, clips=False, decays=decays)
     clip = optimizer.clip_gradient
-    clips = clip is not None and (clip > 0 or not optimizer.zero_clip_is_off)
+    clips = clip is not None and (clip > 0 or not (optimizer.zero_clip_is_off or by_rows))
     return Structure(step.__code__, optimizer.rescale_grad != 1.0, clips, decays)
 
 
@@ -112,9 +115,9 @@ class _NoMaths(Maths):
 _NO_MATHS = _NoMaths()
 
 
-def rule_of(optimizer: Optimizer, decays: bool) -> Rule:
+def rule_of(optimizer: Optimizer, decays: bool, by_rows: bool = False) -> Rule:
     """Return the optimizer's traced formula; it is traced once per structure."""
-    structure = structure_of(optimizer, decays)
+    structure = structure_of(optimizer, decays, by_rows)
     rule: Rule | None = optimizer._rules.get(structure)
     if rule is None:
         rule = optimizer._rules[structure] = trace_rule(optimizer, structure)
