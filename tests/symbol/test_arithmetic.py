@@ -68,7 +68,9 @@ def test_modulo_zero_is_zero() -> None:
     np.testing.assert_array_equal(value(a % (a * 0), a=A), np.zeros_like(A))
 
 
-@pytest.mark.parametrize("other", ["text", None, [1], object()], ids=["text", "none", "list", "object"])
+@pytest.mark.parametrize(
+    "other", ["text", None, [1], object()], ids=["text", "none", "list", "object"]
+)
 def test_other_operands_are_refused(other: Any) -> None:
     with pytest.raises(TypeError, match="cannot combine"):
         sym.Variable("a") + other
