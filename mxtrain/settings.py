@@ -12,10 +12,10 @@ constructor, ``repr``, the check of the YAML, ``mxtrain show``, the JSON schema 
 pages read it through `settings`. A class with an ordinary ``__init__`` works the same way: its
 signature is read instead.
 
-A string inside ``Annotated`` is the meaning of the setting. `Updates` and `Registered` mark settings
-that a config may state in a form of its own. Ranges (``Ge``, ``Lt``, ...) hold for
-YAML, the command line and, where a class sets ``_refuses``, its constructor. Attributes assigned
-later are computed with, whatever they are.
+A string inside ``Annotated`` is the meaning of the setting. `Updates` and `Registered` mark
+settings that a config may state in a form of its own. Ranges (``Ge``, ``Lt``, ...) hold for YAML,
+the command line and, where a class sets ``_refuses``, its constructor. Attributes assigned later
+are computed with, whatever they are.
 """
 
 from __future__ import annotations
@@ -47,12 +47,14 @@ class Updates:
 
 @dataclass(frozen=True)
 class Registered:
-    """Marks a list of objects that a config states by registered name, with settings.
+    """Marks objects that a config states by registered name, with settings.
 
     registry : the `mxtrain.registry.Registry` that holds their classes.
+    several : whether the setting is a list of them; else it is one, or None.
     """
 
     registry: Any
+    several: bool = True
 
 
 @dataclass(frozen=True)

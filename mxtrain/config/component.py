@@ -121,13 +121,14 @@ def read_settings(
 
 
 def _nested(known: Mapping[str, Setting], context: Context) -> dict[str, Reader]:
-    """Return the readers of those settings that are lists of registered classes."""
+    """Return the readers of those settings that are registered classes."""
 
-    def reader(registry: Registry[Any]) -> Reader:
-        return lambda node, path: _read_list(node, path, context, registry)
+    def reader(mark: Registered) -> Reader:
+        read = _read_list if mark.several else _read_one
+        return lambda node, path: read(node, path, context, mark.registry)
 
     return {
-        name: reader(mark.registry)
+        name: reader(mark)
         for name, setting in known.items()
         for mark in setting.constraints
         if isinstance(mark, Registered)
@@ -140,12 +141,18 @@ def _read_list(node: Node, path: str, context: Context, registry: Registry[Any])
         text = f"expected a list of {registry.kind}s, each a name or a mapping with 'name'"
         return context.bad(node, path, f"{text}, received {node.shown()}")
     found = [
-        read_component(item, f"{path}[{number}]", context, registry, {})
+        _read_one(item, f"{path}[{number}]", context, registry)
         for number, item in enumerate(node.value)
     ]
-    if any(component is BAD for component in found):
-        return BAD
-    return [{"name": component.name, **component.settings} for component in found]
+    return BAD if any(item is BAD for item in found) else found
+
+
+def _read_one(node: Node, path: str, context: Context, registry: Registry[Any]) -> Any:
+    """Return a mapping with ``name`` and settings (None for nothing), or `BAD`."""
+    if node.value is None:
+        return None
+    found = read_component(node, path, context, registry, {})
+    return BAD if found is BAD else {"name": found.name, **found.settings}
 
 
 def report_missing(

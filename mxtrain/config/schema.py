@@ -9,6 +9,7 @@ from mxtrain.config.checker import core_schema
 from mxtrain.config.section import settings_by_name
 from mxtrain.config.spec import (
     CheckpointSpec,
+    CompareSpec,
     DataSpec,
     EarlyStoppingSpec,
     FeaturesSpec,
@@ -66,6 +67,7 @@ def schema() -> Schema:
     )
     python = _section(PythonSymbol) | {"additionalProperties": True}
     nodes = {"type": "array", "minItems": 1, "items": _ref("node")}
+    rivals = {"anyOf": [_ref("optimizer"), {"type": "array", "items": _ref("optimizer")}]}
     whole = _section(
         RunSpec,
         {
@@ -75,6 +77,7 @@ def schema() -> Schema:
             "optimizer": _ref("optimizer"),
             "lr_scheduler": _or_null(_ref("lr_scheduler")),
             "fit": fit,
+            "compare": _or_null(_section(CompareSpec, {"optimizers": rivals})),
         },
     )
     return {"$schema": DIALECT, "title": "mxtrain config"} | whole | {"$defs": definitions}
@@ -103,8 +106,10 @@ def _value(setting: Setting) -> Schema:
     """Return the schema of one setting: type, range, meaning and default."""
     for mark in setting.constraints:
         if isinstance(mark, Registered):
-            items = {"type": "array", "minItems": 1, "items": _ref(mark.registry.kind)}
-            return items | {"description": setting.meaning}
+            one = _ref(mark.registry.kind)
+            several = {"type": "array", "minItems": 1, "items": one}
+            form = several if mark.several else _or_null(one)
+            return form | {"description": setting.meaning}
     from pydantic.json_schema import GenerateJsonSchema
 
     known: Any = core_schema(setting.annotation)

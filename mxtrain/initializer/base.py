@@ -259,14 +259,12 @@ registry: Registry[Initializer] = Registry("initializer", unknown=CallError)
 
 
 def register(cls: C) -> C:
-    """Enter an initializer class under its lower-cased name (a decorator).
+    """Enter an initializer class under its lower-cased name (a decorator)::
 
-    >>> @register
-    ... class Halves(Initializer):
-    ...     def _init_weight(self, name, array):
-    ...         array[...] = 0.5
-    >>> create("halves")
-    Halves()
+    @register
+    class Halves(Initializer):
+        def _init_weight(self, name, array):
+            array[...] = 0.5
     """
     if not (isinstance(cls, type) and issubclass(cls, Initializer)):
         raise CallError(f"register takes a subclass of Initializer, not {cls!r}")

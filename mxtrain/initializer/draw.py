@@ -8,7 +8,7 @@ for float16 and float32 weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mxtrain.initializer.base import Initializer
 from mxtrain.random import generator
@@ -52,7 +52,11 @@ class NormalDraw:
         return f"normal, sigma {self.sigma:.4g}"
 
 
-Draw = UniformDraw | NormalDraw
+class Draw(Protocol):
+    """A distribution; its text is how `Initializer.describe` names it."""
+
+    def draw(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return new numbers of an element type that `drawn_dtype` gives."""
 
 
 def drawn_dtype(dtype: Any) -> Any:

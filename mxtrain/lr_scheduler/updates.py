@@ -44,7 +44,9 @@ def _converted(value: Any, setting: Setting, per_epoch: float) -> Any:
                 return [_number(item, per_epoch) for item in value]
             return _number(value, per_epoch)
         if isinstance(mark, Registered):
-            return [_inner(mark, spec, per_epoch) for spec in value]
+            if mark.several:
+                return [_inner(mark, spec, per_epoch) for spec in value]
+            return _inner(mark, value, per_epoch)
     return value
 
 
@@ -81,8 +83,8 @@ def _counts(cls: type[Any], given: Mapping[str, Any]) -> Iterator[Any]:
             if isinstance(mark, Updates):
                 yield from value if isinstance(value, list | tuple) else (value,)
             elif isinstance(mark, Registered):
-                inner = (spec for spec in value if isinstance(spec, Mapping))
-                for spec in inner:
+                specs = value if mark.several else (value,)
+                for spec in (spec for spec in specs if isinstance(spec, Mapping)):
                     yield from _counts(mark.registry.get(spec["name"]), spec)
 
 

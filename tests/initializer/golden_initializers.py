@@ -14,8 +14,6 @@ import mxtrain as mx
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "initializers.json").read_text())
 
 NOT_THERE_YET = {
-    "FusedRNN": "the initializer FusedRNN is not there yet",
-    "fusedrnn": "the initializer FusedRNN is not there yet",
     "UpSampling": "operator not yet there: UpSampling",
 }
 
@@ -31,8 +29,6 @@ class Case(NamedTuple):
     def missing(self) -> str | None:
         """Why the case cannot run yet."""
         text = f"{self.section} {json.dumps(self.entry)}"
-        if self.section == "fused_rnn":
-            return NOT_THERE_YET["FusedRNN"]
         if self.section == "registry_names":
             return None
         return next((why for word, why in NOT_THERE_YET.items() if word in text), None)

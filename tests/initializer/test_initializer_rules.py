@@ -110,6 +110,15 @@ def test_xavier_bounds(shape: Any, factor: str, magnitude: float, dtype: str, se
     assert np.abs(array).max() <= np.sqrt(magnitude / fan) * (1 + np.finfo(dtype).eps)
 
 
+@given(shapes, st.floats(-3, 3))
+def test_identity_is_the_identity_in_the_middle(shape: Any, gain: float) -> None:
+    array = filled(mx.init.Identity(gain), shape, "float64")
+    middle = tuple(length // 2 for length in shape[2:])
+    assert np.array_equal(array[(..., *middle)], gain * np.eye(*shape[:2]))
+    array[(..., *middle)] = 0
+    assert not array.any()
+
+
 @given(st.integers(1, 9), st.integers(0, 99))
 def test_square_bilinear_kernels_are_never_negative(size: int, seed: int) -> None:
     array = filled(mx.init.Bilinear(), (2, 1, size, size), "float64", seed)
@@ -126,11 +135,22 @@ INSTANCES = {
         mx.init.Constant,
         numbers | st.lists(numbers, min_size=1) | st.lists(numbers, min_size=1).map(np.array),
     ),
+    "fusedrnn": st.builds(
+        mx.init.FusedRNN,
+        st.sampled_from([None, "zero", mx.init.Uniform(0.5), {"name": "normal", "sigma": 2}]),
+        st.integers(1, 9),
+        st.integers(1, 3),
+        st.sampled_from(["rnn_relu", "rnn_tanh", "lstm", "gru"]),
+        st.booleans(),
+        numbers,
+    ),
+    "identity": st.builds(mx.init.Identity, numbers),
     "lstmbias": st.builds(mx.init.LSTMBias, numbers),
     "msraprelu": st.builds(mx.init.MSRAPrelu, st.sampled_from(["avg", "in", "out"]), numbers),
     "normal": st.builds(mx.init.Normal, sizes),
     "one": st.builds(mx.init.One),
     "orthogonal": st.builds(mx.init.Orthogonal, numbers, st.sampled_from(["uniform", "normal"])),
+    "truncatednormal": st.builds(mx.init.TruncatedNormal, st.floats(0, 9), st.floats(1, 9)),
     "uniform": st.builds(mx.init.Uniform, sizes),
     "xavier": st.builds(mx.init.Xavier, st.just("gaussian"), st.just("in"), sizes),
     "zero": st.builds(mx.init.Zero),
@@ -196,8 +216,9 @@ def test_arrays_are_filled_in_place_whatever_their_layout() -> None:
 
 
 def test_shapes_that_do_not_fit() -> None:
-    with pytest.raises(ShapeError, match=r"\(4,\)"):
-        filled(mx.init.Orthogonal(), (4,))
+    for initializer in (mx.init.Orthogonal(), mx.init.Identity()):
+        with pytest.raises(ShapeError, match=r"\(4,\)"):
+            filled(initializer, (4,))
     with pytest.warns(DeprecationWarning), pytest.raises(CallError, match=r"shape \(6,\)"):
         mx.init.Zero()("stn_loc_bias", np.zeros(4))
 
