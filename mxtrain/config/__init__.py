@@ -11,6 +11,7 @@ from mxtrain.config.problem import ConfigErrors, Mark, Problem
 from mxtrain.config.schema import schema
 from mxtrain.config.spec import (
     CheckpointSpec,
+    CompareSpec,
     Component,
     DataSpec,
     EarlyStoppingSpec,
@@ -27,6 +28,7 @@ from mxtrain.config.write import to_yaml
 
 __all__ = [
     "CheckpointSpec",
+    "CompareSpec",
     "Component",
     "ConfigErrors",
     "DataSpec",

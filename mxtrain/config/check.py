@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from mxtrain.config import override, plugins
 from mxtrain.config.base_rate import with_base_rate
+from mxtrain.config.compare import read_compare
 from mxtrain.config.component import read_component
 from mxtrain.config.data import read_data
 from mxtrain.config.document import Node, read
@@ -104,6 +105,7 @@ def _readers(context: Context, parts: dict[str, Any]) -> Mapping[str, Any]:
         "optimizer": _read_optimizer,
         "initializer": _read_initializer,
         "lr_scheduler": _read_lr_scheduler,
+        "compare": lambda node, path, inner: read_compare(node, path, inner, OPTIMIZER_MANAGED),
     }
     return {name: kept(name, reader) for name, reader in readers.items()}
 

@@ -151,6 +151,22 @@ class FitSpec:
     ] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompareSpec:
+    """What ``mxtrain compare`` trains the network with."""
+
+    optimizers: Annotated[
+        tuple[Component, ...], "optimizers with their settings; by default all, at their defaults"
+    ] = ()
+    rates: Annotated[
+        tuple[Annotated[float, Gt(0)], ...],
+        "learning rates that each optimizer without one of its own is tried with",
+    ] = ()
+    target: Annotated[
+        float | None, "value of the compared metric whose first epoch the table tells"
+    ] = None
+
+
 SymbolSpec = tuple[NodeSpec, ...] | FileSymbol | PythonSymbol
 
 
@@ -168,3 +184,4 @@ class RunSpec:
     optimizer: Annotated[Component, "how weights move"] = Component("sgd")
     lr_scheduler: Annotated[Component | None, "how the learning rate moves"] = None
     fit: Annotated[FitSpec, "the training loop"] = FitSpec()
+    compare: Annotated[CompareSpec | None, "what mxtrain compare tries"] = None

@@ -29,7 +29,7 @@ def to_yaml(spec: RunSpec, folder: str | Path | None = None) -> str:
     base = None if folder is None else Path(folder).resolve()
     lines: list[str] = []
     for key, value in _entries(spec, base).items():
-        if isinstance(value, dict) and key in ("data", "fit"):
+        if isinstance(value, dict) and key in ("data", "fit", "compare"):
             lines.append(f"{key}:")
             lines += [f"  {_scalar(inner)}: {_flow(child)}" for inner, child in value.items()]
         elif isinstance(value, list) and key == "symbol":
