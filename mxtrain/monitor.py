@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxtrain.sparse import RowSparseNDArray
+
 if TYPE_CHECKING:
     from mxtrain.executor import Executor
 
@@ -86,7 +88,9 @@ class Monitor:
                 self._look(name, array)
             for name, grad in exe.grad_dict.items():
                 if grad is not None:
-                    self._look(f"{name}_grad", grad)
+                    # The norm of a row-sparse gradient is that of the rows it has.
+                    rows = grad.data if isinstance(grad, RowSparseNDArray) else grad
+                    self._look(f"{name}_grad", rows)
             for name, array in exe.aux_dict.items():
                 self._look(name, array)
         self.activated = False

@@ -51,6 +51,10 @@ class RowSparseNDArray:
                 f"these are {self.indices.tolist()[:10]}"
             )
 
+    def assign(self, data: Any, indices: Any) -> None:
+        """Take other rows, which are known to be ascending and of the right shape."""
+        self.data, self.indices = view(data), view(indices)
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The element type."""
@@ -117,6 +121,22 @@ def row_sparse_array(
     dense = _typed(arg1, dtype)
     kept = np.flatnonzero(dense.reshape(len(dense), -1).any(axis=1))
     return RowSparseNDArray(dense[kept], kept, dense.shape)
+
+
+def sum_rows(index: Any, rows: Any, target: RowSparseNDArray) -> None:
+    """Let `target` hold the sums of those `rows` that have the same number in `index`.
+
+    The number of distinct rows changes from batch to batch, so this allocates.
+    """
+    order = np.argsort(index, kind="stable")
+    ascending = index[order]
+    starts = np.flatnonzero(np.diff(ascending, prepend=ascending[:1] - 1))
+    target.assign(np.add.reduceat(rows[order], starts, axis=0), ascending[starts])
+
+
+def clear_rows(target: RowSparseNDArray) -> None:
+    """Let `target` hold no rows."""
+    target.assign(target.data[:0], target.indices[:0])
 
 
 def dense_rows(array: Any) -> Any:

@@ -19,7 +19,7 @@ Line = tuple[Callable[..., Any], tuple[Any, ...]]
 Allocate = Callable[[tuple[int, ...], Any], Array]
 
 # Elements of a block: the handful of streams of a rule then stay within the second-level cache.
-BLOCK = 16384
+BLOCK = 32768
 
 
 def select(condition: Array, a: Array, b: Array, out: Array) -> None:

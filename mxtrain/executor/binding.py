@@ -12,6 +12,7 @@ from mxtrain.context import Context
 from mxtrain.errors import MXNetError
 from mxtrain.executor.arrays import listed, variable_nodes
 from mxtrain.executor.executor import Executor
+from mxtrain.executor.sparse_gradients import empty_gradient, row_sparse_arguments
 from mxtrain.symbol.infer import fill_types, infer_types
 from mxtrain.symbol.symbol import Symbol
 
@@ -29,12 +30,21 @@ def simple_bind(
     arg_shapes, arg_types, aux_shapes, aux_types = infer_complete(symbol, shapes, type_dict or {})
     reqs = grad_reqs(symbol.list_arguments(), grad_req)
     args = [nd.zeros(shape, dtype=t) for shape, t in zip(arg_shapes, arg_types, strict=True)]
+    sparse = row_sparse_arguments(symbol)
     grads = [
-        None if req == "null" else nd.zeros(array.shape, dtype=array.dtype)
-        for array, req in zip(args, reqs, strict=True)
+        _gradient(array, req, name in sparse)
+        for name, array, req in zip(symbol.list_arguments(), args, reqs, strict=True)
     ]
     aux = [nd.zeros(shape, dtype=t) for shape, t in zip(aux_shapes, aux_types, strict=True)]
     return Executor(symbol, args, grads, reqs, aux, ctx)
+
+
+def _gradient(array: Any, req: str, is_sparse: bool) -> Any:
+    if req == "null":
+        return None
+    if is_sparse and req == "write":
+        return empty_gradient(array.shape, array.dtype)
+    return nd.zeros(array.shape, dtype=array.dtype)
 
 
 def infer_complete(

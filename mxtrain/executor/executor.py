@@ -17,6 +17,7 @@ from mxtrain.executor.arrays import by_name, copy_checked, variable_nodes, viewe
 from mxtrain.executor.plan import Gradient, Plan, Program
 from mxtrain.executor.randomness import StepRandom
 from mxtrain.nd import NDArray
+from mxtrain.sparse import RowSparseNDArray
 from mxtrain.symbol.infer import infer_shapes, infer_types
 from mxtrain.symbol.node import Node
 from mxtrain.symbol.symbol import Symbol
@@ -56,7 +57,7 @@ class Executor:
             viewed(node.name, array) for node, array in zip(aux_nodes, aux, strict=True)
         ]
         self.grad_arrays = [
-            viewed(node.name, grad) if req != "null" and grad is not None else None
+            _viewed_gradient(node.name, grad) if req != "null" and grad is not None else None
             for node, grad, req in zip(arg_nodes, grads, reqs, strict=True)
         ]
         self.plan = self._make_plan(order, arg_nodes, aux_nodes)
@@ -101,7 +102,7 @@ class Executor:
         shapes = infer_shapes(order, {key: array.shape for key, array in arrays.items()})
         types = infer_types(order, {key: array.dtype.name for key, array in arrays.items()})
         gradients = {
-            id(node): Gradient(np.asarray(grad), req == "add")
+            id(node): Gradient(plain(grad), req == "add")
             for node, grad, req in zip(arg_nodes, self.grad_arrays, self._reqs, strict=True)
             if grad is not None
         }
@@ -267,3 +268,12 @@ class Executor:
         return Executor(
             self._symbol, args, grads, self._reqs, aux, self._ctx, self.random, self._backend
         )
+
+
+def _viewed_gradient(name: str, grad: Any) -> Any:
+    return grad if isinstance(grad, RowSparseNDArray) else viewed(name, grad)
+
+
+def plain(grad: Any) -> Any:
+    """Return what kernels write a gradient into: a plain array, or the row-sparse one itself."""
+    return grad if isinstance(grad, RowSparseNDArray) else np.asarray(grad)

@@ -11,6 +11,7 @@ import numpy as np
 from mxtrain.errors import CallError
 from mxtrain.executor.memory import PlanMemory
 from mxtrain.op.call import Call, RandomSource
+from mxtrain.sparse import RowSparseNDArray, clear_rows
 from mxtrain.symbol.infer import Known
 from mxtrain.symbol.node import Entry, Node
 
@@ -314,12 +315,16 @@ class _BackwardBuilder:
         return array.shape, array.dtype
 
     def _clear_gradients_nobody_wrote(self) -> None:
-        backend = self.plan.backend
+        xp = self.plan.backend.xp
         for index, gradient in self.plan._gradients.items():
-            if (index, 0) not in self.started and not gradient.add:
-                zero = np.zeros((), gradient.array.dtype)
-                lines: list[Line] = [(backend.xp.copyto, (gradient.array, zero))]
-                self._add_step(None, "backward", lines, [])
+            if (index, 0) in self.started or gradient.add:
+                continue
+            array: Any = gradient.array
+            if isinstance(array, RowSparseNDArray):
+                line: Line = (clear_rows, (array,))
+            else:
+                line = (xp.copyto, (array, np.zeros((), array.dtype)))
+            self._add_step(None, "backward", [line], [])
 
     def _add_step(
         self,

@@ -128,6 +128,20 @@ class GraphModule(BaseModule):
         """
         return [*self._memory.parameters.values(), *self._memory.auxiliary.values()]
 
+    def flat_gradients(self) -> list[Any]:
+        """Return the gradients of all parameters as flat arrays, the arena's and the others'."""
+        arena = self._memory.arena
+        loose = [
+            self._memory.executor.grad_dict[name]
+            for name in self._memory.roles.parameters
+            if name not in arena.grads
+        ]
+        rows = [grad.data if hasattr(grad, "indices") else grad for grad in loose]
+        return [
+            *(group.grad for group in arena.groups),
+            *(grad.reshape(-1) for grad in rows if grad is not None),
+        ]
+
     def mark_changed(self) -> None:
         """Let `get_params` fetch values that were changed in place."""
         self._params.stale = True

@@ -15,6 +15,7 @@ from mxtrain.executor.arena import Arena, Parameter
 from mxtrain.executor.arrays import by_name
 from mxtrain.executor.binding import infer_complete
 from mxtrain.executor.randomness import StepRandom
+from mxtrain.executor.sparse_gradients import empty_gradient, row_sparse_arguments
 from mxtrain.module import inputs
 from mxtrain.module.roles import Roles
 from mxtrain.symbol import Symbol
@@ -45,6 +46,7 @@ class Memory:
     Attributes
     ----------
     arena : trainable parameters and their gradients.
+    sparse_grads : row-sparse gradients by name; their parameters lie outside the arena.
     parameters, auxiliary : arrays by name; those in the arena are views of it.
     data, labels : descriptions of the inputs in use.
     executor : the executor in use.
@@ -116,11 +118,17 @@ class Memory:
         return by_name(self.roles.arguments, arguments), by_name(self.roles.auxiliary, auxiliary)
 
     def _allocate(self, arguments: dict[str, Spec], auxiliary: dict[str, Spec]) -> None:
+        sparse = {
+            name
+            for name in row_sparse_arguments(self._symbol)
+            if name in self.roles.parameters and self.grad_reqs[name] == "write"
+        }
         trainable = [
             Parameter(index, name, *arguments[name])
             for index, name in enumerate(self.roles.parameters)
-            if self.grad_reqs[name] != "null"
+            if self.grad_reqs[name] != "null" and name not in sparse
         ]
+        self.sparse_grads = {name: empty_gradient(*arguments[name]) for name in sorted(sparse)}
         self.arena = Arena(trainable, self._backend)
         self.parameters = {
             name: self.arena.weights[name]
@@ -142,7 +150,7 @@ class Memory:
         for name in self.roles.auxiliary:
             if name not in shared.auxiliary:
                 raise MXNetError(f"shared_module has no auxiliary state '{name}'")
-        self.arena = shared.arena
+        self.arena, self.sparse_grads = shared.arena, shared.sparse_grads
         self.parameters, self.auxiliary = shared.parameters, shared.auxiliary
 
     def _make_executor(self, described: inputs.Descriptions) -> Executor:
@@ -179,4 +187,6 @@ class Memory:
             return None
         if name in self.roles.parameters and name in self.arena.grads:
             return self.arena.grads[name]
+        if name in self.sparse_grads:
+            return self.sparse_grads[name]
         return self._zeros(spec)

@@ -52,7 +52,7 @@ class FullyConnected(Operator):
         """Y = X W' (+ b)."""
         data, weight, *bias = call.inputs
         rows, out = _matrix(data, weight.shape[1]), _matrix(call.outputs[0], self.num_hidden)
-        call.emit(call.xp.matmul, rows, weight.T, out)
+        call.emit(call.xp.dot, rows, weight.T, out)
         if bias:
             call.emit(call.xp.add, out, bias[0], out)
 
@@ -62,11 +62,11 @@ class FullyConnected(Operator):
         head = _matrix(call.heads[0], self.num_hidden)
         d_data, d_weight, *d_bias = call.grads
         if d_weight is not None:
-            call.emit(call.xp.matmul, head.T, _matrix(data, weight.shape[1]), d_weight)
+            call.emit(call.xp.dot, head.T, _matrix(data, weight.shape[1]), d_weight)
         if d_bias and d_bias[0] is not None:
             call.sum(head, (0,), d_bias[0])
         if d_data is not None:
-            call.emit(call.xp.matmul, head, weight, _matrix(d_data, weight.shape[1]))
+            call.emit(call.xp.dot, head, weight, _matrix(d_data, weight.shape[1]))
 
 
 def _matrix(array: Array, columns: int) -> Array:

@@ -70,7 +70,8 @@ class Embedding(Operator):
     """Rows of a table: ``out[..., :] = weight[data[...], :]``.
 
     Indices of any type are truncated to integers and clipped to the table. The gradients of rows
-    that are used several times add up; the indices have none.
+    that are used several times add up; the indices have none. With `sparse_grad` the gradient of a
+    table that no other operator reads is row-sparse: the rows used, and their numbers.
 
     Shapes: data any, weight `(input_dim, output_dim)`, output `data.shape + (output_dim,)`.
 
@@ -80,7 +81,7 @@ class Embedding(Operator):
     input_dim: Annotated[int, Ge(1), "number of rows"]
     output_dim: Annotated[int, Ge(1), "length of a row"]
     dtype: Annotated[DType, "element type of the table"] = "float32"
-    sparse_grad: Annotated[bool, "whether MXNet stores a row-sparse gradient; dense here"] = False
+    sparse_grad: Annotated[bool, "keep the gradient of the table as a few rows"] = False
 
     argument_names: ClassVar[tuple[str, ...]] = ("data", "weight")
     no_gradient: ClassVar[tuple[str, ...]] = ("data",)
@@ -108,10 +109,16 @@ class Embedding(Operator):
     def backward(self, call: Call) -> None:
         """DW = the rows of G added up."""
         grad = call.grads[1]
-        if grad is not None:
-            index = call.scratch("index", (call.inputs[0].size,), "int64")
-            head = call.heads[0].reshape(1, -1, self.output_dim)
-            scatter_lines(call, index, head, grad.reshape(1, *grad.shape))
+        if grad is None:
+            return
+        index = call.scratch("index", (call.inputs[0].size,), "int64")
+        head = call.heads[0].reshape(-1, self.output_dim)
+        if getattr(grad, "stype", "default") == "row_sparse":
+            from mxtrain.sparse import sum_rows
+
+            call.emit(sum_rows, index, head, grad)
+        else:
+            scatter_lines(call, index, head.reshape(1, *head.shape), grad.reshape(1, *grad.shape))
 
 
 @register("take")

@@ -154,7 +154,7 @@ class Loop:
 
     def _clip_gradients(self, limit: float, bound: BoundBatch) -> None:
         """Scale all gradients so that their rescaled norm, taken together, is at most `limit`."""
-        grads = [group.grad for group in self.built.module.arena.groups]
+        grads = self.built.module.flat_gradients()
         norm = float(np.sqrt(sum(float(np.dot(grad, grad)) for grad in grads)))
         if not np.isfinite(norm):  # the squares may overflow where the gradient does not
             norm = float(np.sqrt(sum(np.square(grad, dtype=np.float64).sum() for grad in grads)))
