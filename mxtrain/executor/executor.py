@@ -76,8 +76,8 @@ class Executor:
         return by_name(self._symbol.list_arguments(), self.arg_arrays)
 
     @cached_property
-    def grad_dict(self) -> dict[str, NDArray | None]:
-        """Gradients by argument name, None where none is asked for."""
+    def grad_dict(self) -> dict[str, Any]:
+        """Gradients by argument name: arrays, some row-sparse; None where none is asked for."""
         return by_name(self._symbol.list_arguments(), self.grad_arrays)
 
     @cached_property

@@ -119,8 +119,8 @@ def test_profile_lists_every_kernel(config: Path) -> None:
     assert notes.result is not None
     kernels = notes.result.kernels
     by_name = {(node, kernel): calls for node, kernel, calls, _ in kernels}
-    assert by_name["fc1", "forward matmul"] == 3 * (7 + 3)
-    assert by_name["fc1", "backward matmul"] == 3 * 7  # data want no gradient
+    assert by_name["fc1", "forward dot"] == 3 * (7 + 3)
+    assert by_name["fc1", "backward dot"] == 3 * 7  # data want no gradient
     assert by_name["optimizer", "update"] == 3 * 7
     seconds = [s for *_, s in kernels]
     assert seconds == sorted(seconds, reverse=True)
