@@ -19,7 +19,7 @@ from mxtrain.optimizer.base import Optimizer, create, register, registry
 __all__ = ["Optimizer", "Updater", "create", "get_updater", "register", "registry"]
 
 # Modules of the machinery; NumPy comes with some of them, so they are imported when used.
-_MACHINERY = {"__init__", "base", "loose", "rows", "rates", "rule", "tracing", "updater"}
+_MACHINERY = {"__init__", "base", "loose", "rows", "rates", "rule", "states", "tracing", "updater"}
 
 for _path in sorted(Path(__file__).parent.glob("*.py")):
     if _path.stem not in _MACHINERY:

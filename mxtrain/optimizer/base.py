@@ -48,6 +48,8 @@ class Optimizer(Rates):
     uses_rate: ClassVar[bool] = True
     # Whether the rate of an update is looked up before its count moves.
     looks_up_before_counting: ClassVar[bool] = False
+    # In words, the states of a class without a formula, for listings and the reference.
+    keeps: ClassVar[str] = ""
     # Attributes that a continued run needs beside the states, such as a running product.
     remembers: ClassVar[tuple[str, ...]] = ()
 

@@ -27,6 +27,7 @@ class GroupAdaGrad(Optimizer):
     eps: Annotated[float, Gt(0), "added to the history inside the root"] = 1e-5
 
     zero_clip_is_off: ClassVar[bool] = False
+    keeps: ClassVar[str] = "a number per row (history)"
 
     @property
     def float_stable_eps(self) -> float:

@@ -11,9 +11,9 @@ from mxtrain import backend as backends
 from mxtrain.errors import CallError, MXNetError
 from mxtrain.optimizer.base import Optimizer
 from mxtrain.optimizer.rule import look_up
+from mxtrain.optimizer.states import NOISE
 from mxtrain.optimizer.tracing import (
     APPLY_STEP,
-    NOISE,
     STEP,
     Layer,
     Rule,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Lt
 
@@ -39,6 +39,8 @@ class Muon(Optimizer):
     beta1: Annotated[float, Ge(0), Lt(1), "AdamW's decay rate of the first moment"] = 0.9
     beta2: Annotated[float, Ge(0), Lt(1), "AdamW's decay rate of the second moment"] = 0.95
     epsilon: Annotated[float, Gt(0), "AdamW's addend to the root"] = 1e-8
+
+    keeps: ClassVar[str] = "1 of a matrix (mom), 2 of anything else (mean, var)"
 
     def configure(self, values: dict[str, Any]) -> None:
         """Make the AdamW for the other parameters, on the same counts."""

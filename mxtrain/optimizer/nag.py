@@ -12,7 +12,7 @@ from mxtrain.optimizer.base import Optimizer, register
 
 @register()
 class NAG(Optimizer):
-    r"""Nesterov's accelerated gradient (1983), in the form of Sutskever et al. (ICML 2013).
+    r"""Nesterov's accelerated gradient (Nesterov 1983; Sutskever et al., ICML 2013).
 
     .. math::
         G = clip(\rho g) \qquad v \leftarrow \mu v \qquad

@@ -15,9 +15,9 @@ import numpy as np
 
 from mxtrain import backend as backends
 from mxtrain.optimizer.base import Optimizer, aggregation_size
+from mxtrain.optimizer.states import NOISE
 from mxtrain.optimizer.tracing import (
     APPLY_STEP,
-    NOISE,
     STEP,
     Layer,
     Structure,
@@ -69,6 +69,9 @@ class BoundRule:
         self._backend = backends.get(backend)
         rule = rule_of(optimizer, decays=True)
         self.states = {name: self._like_weight() for name in rule.states}
+        self._copies = [name for name in optimizer.copies_of_weight if name in self.states]
+        for name in self._copies:
+            self.states[name].fill(np.nan)  # not begun, unless stored states are loaded
         scratch = [name for name in (NOISE, STEP) if name in rule.arrays]
         self._scratch = {name: self._like_weight() for name in scratch}
         self._by_index = sorted(self.slots, key=lambda slot: slot.index)
@@ -117,12 +120,12 @@ class BoundRule:
         )
 
     def _begin_states(self) -> None:
-        """Give parameters that were never updated the states that do not begin at zero."""
-        for name in self.optimizer.copies_of_weight:
+        """Let copies of the weight begin, in the first update after they were made."""
+        for name in self._copies:
             for slot in self.slots:
-                if name in self.states and slot.index not in self.optimizer._index_update_count:
-                    part = slice(slot.start, slot.stop)
-                    np.copyto(self.states[name][part], self.weight[part])
+                state = self.states[name][slot.start : slot.stop]
+                if np.isnan(state[:1]).all():
+                    np.copyto(state, self.weight[slot.start : slot.stop])
 
     # -- all parameters together -------------------------------------------------------------
 

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxtrain.backend.formula import Maths, Program, trace
+from mxtrain.backend.formula import Program, trace
 from mxtrain.errors import MXNetError
 from mxtrain.optimizer.base import Optimizer
+from mxtrain.optimizer.states import NOISE, NoMaths, is_scalar, state_names
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import Array
 
 Row = tuple[float, ...]
 
-# Arrays a formula may take beside weight, gradient and states.
-NOISE, STEP = "noise", "step"
+# What a formula gives in place of a new weight where the step is yet to be scaled.
+STEP = "step"
 
 
 @dataclass(frozen=True)
@@ -97,22 +98,12 @@ def structure_of(optimizer: Optimizer, decays: bool, by_rows: bool = False) -> S
 
     On listed rows (`by_rows`) a `clip_gradient` of 0 turns clipping off for every optimizer.
     """
-    step = optimizer.rule(_NO_MATHS)
+    step = optimizer.rule(NoMaths())
     if not optimizer.prepares_gradient:
         return Structure(step.__code__, rescales=False, clips=False, decays=decays)
     clip = optimizer.clip_gradient
     clips = clip is not None and (clip > 0 or not (optimizer.zero_clip_is_off or by_rows))
     return Structure(step.__code__, optimizer.rescale_grad != 1.0, clips, decays)
-
-
-class _NoMaths(Maths):
-    """Stands for ``xp`` where a formula is made but not run."""
-
-    def __init__(self) -> None:
-        """Take no trace: nothing is recorded."""
-
-
-_NO_MATHS = _NoMaths()
 
 
 def rule_of(optimizer: Optimizer, decays: bool, by_rows: bool = False) -> Rule:
@@ -129,7 +120,7 @@ def trace_rule(optimizer: Optimizer, structure: Structure) -> Rule:
     names = structure.code.co_varnames[: structure.code.co_argcount]
     scalars = [name for name in names if is_scalar(optimizer, name)]
     extra = [NOISE] if NOISE in names else []
-    states = tuple(n for n in names if n not in ("weight", "grad", NOISE) and n not in scalars)
+    states = state_names(optimizer, names)
     all_scalars = dict.fromkeys([*scalars, "wd", "rescale_grad", "clip_gradient"])
     zero = [] if structure.decays else ["wd"]
 
@@ -179,12 +170,6 @@ def _without(name: str, formula: Callable[[Any], Callable[..., Any]]) -> Any:
 
 # What remains of a rule that gives a step: the weight moves by it, scaled per layer.
 APPLY_STEP = trace(lambda weight, step, scale: weight - scale * step, ["weight", STEP], ["scale"])
-
-
-def is_scalar(optimizer: Optimizer, name: str) -> bool:
-    """Whether a name in a formula is a scalar (and not an array or a state)."""
-    known = name in ("lr", "wd") or name in optimizer.extra_scalars
-    return known or (name in type(optimizer)._fields and name not in ("weight", "grad"))
 
 
 def row_of(optimizer: Optimizer, names: Sequence[str], values: Mapping[str, Any]) -> Row:
