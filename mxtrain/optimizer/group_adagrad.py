@@ -67,8 +67,10 @@ class GroupAdaGrad(Optimizer):
     def _move(self, weight: Any, grad: Any, state: Any, lr: float, clip: float | None) -> None:
         import numpy as np
 
-        grad = self.rescale_grad * grad
-        if clip is not None:
-            grad = np.clip(grad, -clip, clip)
-        state += np.mean(grad * grad, axis=1, keepdims=True)
-        weight -= lr * grad / np.sqrt(state + self.eps)
+        # Plain floats take the weight's precision; a NumPy scalar would bring its own.
+        with np.errstate(all="ignore"):
+            grad = float(self.rescale_grad or 0) * grad
+            if clip is not None:
+                grad = np.clip(grad, -float(clip), float(clip))
+            state += np.sum(grad * grad, axis=1, keepdims=True) / max(grad.shape[1], 1)
+            weight -= float(lr) * grad / np.sqrt(state + float(self.eps))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import sqrt
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -55,6 +55,19 @@ class LBSGD(Optimizer):
         """Begin without rows of row-sparse gradients."""
         super().configure(values)
         self._seen_rows: dict[Any, Any] = {}
+
+    def extra_state(self) -> dict[str, Any]:
+        """Return the rows listed since sums were last applied."""
+        seen = [[index, rows.tolist()] for index, rows in self._seen_rows.items()]
+        return {**super().extra_state(), "seen_rows": seen}
+
+    def set_extra_state(self, values: Mapping[str, Any]) -> None:
+        """Take over what `extra_state` returned."""
+        import numpy as np
+
+        super().set_extra_state(values)
+        seen = values.get("seen_rows", [])
+        self._seen_rows = {index: np.array(rows, np.int64) for index, rows in seen}
 
     @property
     def prepares_gradient(self) -> bool:

@@ -78,19 +78,21 @@ class Muon(Optimizer):
     def _update_matrix(self, weight: Any, grad: Any, mom: Any, lr: float, wd: float) -> None:
         import numpy as np
 
-        grad = self.rescale_grad * np.asarray(grad)
-        if self.clip_gradient is not None and self.clip_gradient > 0:
-            grad = np.clip(grad, -self.clip_gradient, self.clip_gradient)
-        share = 1 - self.momentum
-        mom *= self.momentum
-        mom += share * grad
-        ahead = share * grad + self.momentum * mom if self.nesterov else np.asarray(mom)
-        matrix = ahead.reshape(len(ahead), -1)
-        step = newton_schulz(matrix, self.ns_steps)
-        rows, columns = matrix.shape
-        scale = lr * max(1.0, rows / columns) ** 0.5
-        weight *= 1 - lr * wd
-        weight -= (scale * step).reshape(weight.shape).astype(weight.dtype, copy=False)
+        # Plain floats take the weight's precision; a NumPy scalar would bring its own.
+        momentum, clip = float(self.momentum), self.clip_gradient
+        with np.errstate(all="ignore"):
+            grad = float(self.rescale_grad or 0) * np.asarray(grad)
+            if clip is not None and clip > 0:
+                grad = np.clip(grad, -float(clip), float(clip))
+            mom *= momentum
+            mom += (1 - momentum) * grad
+            ahead = (1 - momentum) * grad + momentum * mom if self.nesterov else np.asarray(mom)
+            matrix = ahead.reshape(len(ahead), -1)
+            step = newton_schulz(matrix, self.ns_steps)
+            rows, columns = matrix.shape
+            weight *= 1 - float(lr * wd)
+            scale = float(lr) * max(1.0, rows / max(columns, 1)) ** 0.5
+            weight -= (scale * step).reshape(weight.shape)
 
 
 def newton_schulz(matrix: Any, steps: int) -> Any:

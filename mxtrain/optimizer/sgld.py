@@ -24,6 +24,7 @@ class SGLD(Optimizer):
     Source: MXNet 1.9.1, optimizer `sgld`.
     """
 
+    _positional: ClassVar[tuple[str, ...]] = ()  # it has no settings of its own
     zero_clip_is_off: ClassVar[bool] = False
     extra_scalars: ClassVar[tuple[str, ...]] = ("deviation",)
 
