@@ -8,6 +8,7 @@ from mxtrain.cli.group import LazyGroup
 
 COMMANDS = {
     "fit": ("mxtrain.cli.fit", "Train the network of a config."),
+    "compare": ("mxtrain.cli.compare", "Train with several optimizers and rank them."),
     "validate": ("mxtrain.cli.validate", "Check a config without running it."),
     "summary": ("mxtrain.cli.summary", "Show layers, shapes, parameters and memory."),
     "lr": ("mxtrain.cli.lr", "Show the learning rate over the run."),

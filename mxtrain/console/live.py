@@ -47,7 +47,7 @@ class _Epoch:
     previous_lr: float | None
 
 
-class _Frame:
+class Frame:
     """Lines handed to rich as they are: laying out a table anew each time costs too much."""
 
     def __init__(self, lines: Iterable[Pieces]) -> None:
@@ -144,7 +144,7 @@ class LiveReporter:
         layout = choose_layout(self._columns, self._console.width)
         heading = [] if self._overflowed else layout.heading(self._glyphs)
         rows = [self._entry(layout, entry) for entry in self._window]
-        live.update(_Frame(heading + rows))
+        live.update(Frame(heading + rows))
         live.vertical_overflow = "visible"
         live.stop()
 
@@ -160,14 +160,14 @@ class LiveReporter:
         # the running epoch, the bar, the repeated best epoch with its dots, the cursor's line
         room = max(self._console.height - len(heading) - 5, 1)
         leaving, self._window = self._window[:-room], self._window[-room:]
-        live.update(_Frame(heading + self._body(layout)))
+        live.update(Frame(heading + self._body(layout)))
         if not leaving:
             live.refresh()
             return
         lines = [] if self._overflowed else heading
         lines = lines + [self._entry(layout, entry) for entry in leaving]
         self._overflowed = True
-        live.console.print(_Frame(lines))  # goes above the region and draws the region anew
+        live.console.print(Frame(lines))  # goes above the region and draws the region anew
 
     def _body(self, layout: Layout) -> list[Pieces]:
         lines: list[Pieces] = []

@@ -38,14 +38,14 @@ def check_output(output: Path | None, overwrite: bool) -> None:
         )
 
 
-def make_folder(output: Path | None, overwrite: bool) -> Path:
+def make_folder(output: Path | None, overwrite: bool, parent: str = RUNS) -> Path:
     """Make the folder of a run and return it.
 
-    Without `output` it is a new numbered one under ``runs/`` in the current folder. One that holds
+    Without `output` it is a new numbered one under `parent` in the current folder. One that holds
     a run is refused unless `overwrite`, which removes that run's files and nothing else.
     """
     if output is None:
-        return _numbered(Path(RUNS))
+        return _numbered(Path(parent))
     check_output(output, overwrite)
     if _holds_run(output):
         _remove_run(output)
