@@ -12,7 +12,9 @@ from typing import Any
 
 from mxtrain.cli.catalog import Entry, entries
 from mxtrain.cli.docstring import blocks, plain
-from mxtrain.cli.setting_text import default_text, range_text, type_text
+from mxtrain.cli.example import example
+from mxtrain.cli.origin import states
+from mxtrain.cli.setting_text import default_text, kind_text, range_text
 from mxtrain.config import spec
 from mxtrain.config.check import OPTIMIZER_MANAGED
 from mxtrain.config.fit import METRIC_MANAGED
@@ -23,7 +25,13 @@ FOLDER = Path(__file__).with_name("reference")
 NOTICE = "<!-- Written by: python docs/generate_reference.py -->"
 
 KINDS = {
-    "optimizer": ("optimizers", "Optimizers", "How weights move: the key `optimizer`."),
+    "optimizer": (
+        "optimizers",
+        "Optimizers",
+        "How weights move: the key `optimizer`. States per weight are numbers of the weight's own "
+        "type: 4 bytes each for float32, and with `multi_precision` float32 for float16 weights, "
+        "which then have a float32 master too.",
+    ),
     "initializer": (
         "initializers",
         "Initializers",
@@ -33,7 +41,8 @@ KINDS = {
         "lr-schedulers",
         "Learning-rate schedulers",
         "How the learning rate moves: the key `lr_scheduler`. `base_lr` is left out in a config: "
-        "it is the optimizer's `learning_rate`.",
+        "it is the optimizer's `learning_rate`. What counts updates may be stated in epochs: "
+        "`3 epochs`, `0.5 epochs`.",
     ),
     "operator": (
         "operators",
@@ -133,7 +142,12 @@ def _entry(entry: Entry) -> list[str]:
         parts += _ports(entry)
     managed = MANAGED.get(entry.kind, {})
     own = [setting for setting in entry.settings() if setting.name not in managed]
-    parts.append(_table(_setting_row(setting, type_text(setting.plain_type)) for setting in own))
+    parts.append(_table(_setting_row(setting, kind_text(setting)) for setting in own))
+    if entry.kind == "optimizer":
+        parts.append(f"States per weight: {_prose(states(entry))}.")
+    line = example(entry)
+    if line:
+        parts.append(f"```yaml\n{line}\n```")
     return parts
 
 
@@ -202,7 +216,7 @@ def _config_page() -> str:
 
 
 def _key_row(cls: type[Any], setting: Setting) -> Sequence[str]:
-    kind = NESTED.get((cls, setting.name)) or type_text(setting.plain_type)
+    kind = NESTED.get((cls, setting.name)) or kind_text(setting)
     name, kind, default, bounds, meaning = _setting_row(setting, kind)
     return name, kind, "" if (cls, setting.name) in FILLED_IN else default, bounds, meaning
 

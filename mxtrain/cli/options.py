@@ -38,6 +38,13 @@ _DECORATORS: dict[str, Callable[[Any], Any]] = {
     "quiet": click.option(
         "--quiet", "-q", is_flag=True, help="Show nothing unless something goes wrong."
     ),
+    "plugins": click.option(
+        "--plugin",
+        "plugins",
+        metavar="FILE",
+        multiple=True,
+        help="Load this Python file (or module) first, as a config's plugins; repeatable.",
+    ),
     "as_json": click.option("--json", "as_json", is_flag=True, help="Write JSON."),
 }
 
@@ -53,6 +60,20 @@ def shared(*names: str) -> Callable[[F], F]:
         return function
 
     return add
+
+
+def load_plugins(entries: tuple[str, ...]) -> None:
+    """Load what ``--plugin`` names, relative to the current folder (UserError when it fails)."""
+    if not entries:
+        return  # the config room need not be imported
+    from mxtrain.config.plugins import load
+    from mxtrain.errors import PluginError
+
+    for entry in entries:
+        try:
+            load(entry, Path.cwd())
+        except PluginError as error:
+            raise UserError(f"plugin '{entry}': {error}") from error
 
 
 def load_spec(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
+from mxtrain.settings import Registered, Updates
+
 if TYPE_CHECKING:
     from mxtrain.settings import Setting
 
@@ -28,6 +30,17 @@ def value_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(value_text, value))}]"
     return '""' if value == "" else str(value)
+
+
+def kind_text(setting: Setting) -> str:
+    """Return the type of a setting in words, with the form of its own that a config may use."""
+    for mark in setting.constraints:
+        if isinstance(mark, Updates):
+            return f"{type_text(setting.plain_type)}, or epochs"
+        if isinstance(mark, Registered):
+            kind = mark.registry.kind
+            return f"list of {kind}" if mark.several else f"{kind} or null"
+    return type_text(setting.plain_type)
 
 
 def type_text(annotation: Any) -> str:
@@ -89,7 +102,7 @@ def as_dict(setting: Setting) -> dict[str, Any]:
     """Return a setting for JSON output; ``default`` is left out where one must be given."""
     described = {
         "name": setting.name,
-        "type": type_text(setting.plain_type),
+        "type": kind_text(setting),
         "required": setting.required,
         "range": range_text(setting),
         "meaning": setting.meaning,

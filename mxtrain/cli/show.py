@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mxtrain.cli.errors import UserError
-from mxtrain.cli.options import shared
+from mxtrain.cli.options import load_plugins, shared
 
 if TYPE_CHECKING:
     from mxtrain.cli.catalog import Entry
@@ -19,15 +19,17 @@ KIND_NAMES = ("optimizer", "initializer", "lr-scheduler", "operator", "metric")
 @click.command("show")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(KIND_NAMES), help="Look among these only.")
-@shared("as_json")
-def command(name: str, kind: str | None, as_json: bool) -> None:
+@shared("plugins", "as_json")
+def command(name: str, kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     """Explain NAME: an optimizer, initializer, schedule, operator or metric.
 
-    Shows its meaning, formula, settings with types, defaults and ranges, and its source. A name
-    that stands for several things shows them all.
+    Shows its meaning, formula, settings with types, defaults and ranges, its source, and how a
+    config names it. A name that stands for several things shows them all. Your own are found
+    with --plugin.
     """
     from mxtrain.cli.catalog import find, nearest
 
+    load_plugins(plugins)
     kinds = KIND_NAMES if kind is None else (kind,)
     found = find(name, kinds)
     if not found:
@@ -69,6 +71,7 @@ def _explain(entry: Entry) -> None:
         write(out, "")
     _show_ports(entry)
     _show_settings(entry)
+    _show_use(entry)
     write(out, f"class {entry.cls.__module__}.{entry.cls.__qualname__}")
 
 
@@ -91,16 +94,29 @@ def _show_ports(entry: Entry) -> None:
     write(sys.stdout, "")
 
 
+def _show_use(entry: Entry) -> None:
+    """What an optimizer keeps, and a line of a config."""
+    from mxtrain.cli.example import example
+    from mxtrain.cli.origin import states
+    from mxtrain.console.glyphs import write
+
+    if entry.kind == "optimizer":
+        write(sys.stdout, f"states per weight: {states(entry)}")
+    line = example(entry)
+    if line:
+        write(sys.stdout, f"in a config: {line}")
+
+
 def _show_settings(entry: Entry) -> None:
     from mxtrain.cli.docstring import plain
-    from mxtrain.cli.setting_text import default_text, range_text, type_text
+    from mxtrain.cli.setting_text import default_text, kind_text, range_text
     from mxtrain.console.glyphs import write
     from mxtrain.console.tables import Sheet, show
 
     rows = [
         (
             setting.name,
-            type_text(setting.plain_type),
+            kind_text(setting),
             default_text(setting),
             range_text(setting),
             plain(setting.meaning),

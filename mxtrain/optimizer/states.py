@@ -85,7 +85,7 @@ def _states(cls: type[Optimizer], given: dict[str, Any]) -> tuple[str, ...] | No
     """Return the states under these settings; None where these, or a formula, are not possible."""
     try:
         optimizer = cls(**given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AssertionError):
         return None  # the class says that this value does not go with the others
     if not optimizer.has_rule:
         return None
