@@ -58,7 +58,7 @@ def test_restatement(name: str, data: st.DataObject) -> None:
 @every_row
 @given(data=st.data(), updates=st.lists(st.integers(0, 400), max_size=30))
 @settings(max_examples=40, deadline=None)
-def test_calls_in_any_order_give_what_a_fresh_schedule_gives(
+def test_calls_in_any_order_give_what_a_fresh_scheduler_gives(
     name: str, data: st.DataObject, updates: list[int]
 ) -> None:
     given, warm = data.draw(ROWS[name].settings), data.draw(warm_ups(name))
