@@ -73,10 +73,11 @@ def own_settings(**strategies: Any) -> st.SearchStrategy[dict[str, Any]]:
 
 decays = st.floats(0, 0.99)
 slow_decays = st.floats(0, 0.9999)
-momenta = st.sampled_from([0.0, 0.5, 0.9]) | decays
 epsilons = st.floats(1e-8, 1)
 betas = {"beta1": decays, "beta2": slow_decays}
 flags = st.booleans()
+nothing_or_some = st.sampled_from([0.0, 0.1])
+momentum = {"momentum": st.sampled_from([0.0, 0.5, 0.9]) | decays}
 
 
 def without_wd_lh(settings: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def without_wd_lh(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 with_momentum = ({}, {"momentum": 0.9})
+CENTERED_AND_CLIPPED = ((True, None), (False, 3.0), (True, 3.0))
 ADAM_ARGUMENTS = ("learning_rate", "beta1", "beta2", "epsilon")
 
 ROWS = {
@@ -93,7 +95,7 @@ ROWS = {
         cases=55,
         row_sparse_cases=10,
         variants=with_momentum,
-        settings=own_settings(momentum=momenta),
+        settings=own_settings(**momentum),
         restated=formulas.sgd,
         quadratic={"learning_rate": 0.03},
         rosenbrock={"learning_rate": 0.001},
@@ -105,7 +107,7 @@ ROWS = {
         cases=26,
         row_sparse_cases=1,
         variants=with_momentum,
-        settings=own_settings(momentum=momenta),
+        settings=own_settings(**momentum),
         restated=formulas.nag,
         quadratic={"learning_rate": 0.03},
         rosenbrock={"learning_rate": 0.001},
@@ -117,9 +119,7 @@ ROWS = {
         cases=28,
         row_sparse_cases=1,
         variants=({}, {"momentum": 0.0}),
-        settings=own_settings(momentum=momenta, wd_lh=st.sampled_from([0.0, 0.1])).map(
-            without_wd_lh
-        ),
+        settings=own_settings(**momentum, wd_lh=nothing_or_some).map(without_wd_lh),
         restated=formulas.signum,
         quadratic={"learning_rate": 0.03},
         rosenbrock={"learning_rate": 0.003},
@@ -139,10 +139,7 @@ ROWS = {
         row_sparse_cases=2,
         variants=with_momentum,
         settings=own_settings(
-            momentum=momenta,
-            eta=st.floats(0.001, 1),
-            eps=st.sampled_from([0.0, 0.1]),
-            momentum_correction=flags,
+            **momentum, eta=st.floats(0.001, 1), eps=nothing_or_some, momentum_correction=flags
         ),
         restated=formulas.lars,
         quadratic={"learning_rate": 0.03, "eta": 1.0},
@@ -170,7 +167,7 @@ ROWS = {
             {"warmup_strategy": "lars"},
         ),
         settings=own_settings(
-            momentum=momenta,
+            **momentum,
             warmup_strategy=st.sampled_from(["linear", "power2", "sqrt", "lars", "other"]),
             warmup_epochs=st.integers(0, 2),
             batch_scale=st.integers(1, 3),
@@ -205,7 +202,7 @@ ROWS = {
         cases=26,
         row_sparse_cases=1,
         variants=with_momentum,
-        settings=own_settings(momentum=momenta, lamda=st.floats(0, 0.5)),
+        settings=own_settings(**momentum, lamda=st.floats(0, 0.5)),
         restated=formulas.dcasgd,
         clips_to_zero=True,
         quadratic={"learning_rate": 0.01},
@@ -248,12 +245,7 @@ ROWS = {
         beside_scheduler="always",
         cases=33,
         row_sparse_cases=1,
-        variants=(
-            {},
-            {"centered": True},
-            {"clip_weights": 3.0},
-            {"centered": True, "clip_weights": 3.0},
-        ),
+        variants=({}, *({"centered": c, "clip_weights": w} for c, w in CENTERED_AND_CLIPPED)),
         settings=own_settings(
             # With less the variance of the centered form vanishes in rounding.
             gamma1=st.floats(0.1, 0.99),

@@ -25,9 +25,10 @@ from golden_optimizers import (
     replay,
     replay_with,
 )
-from optimizer_rows import COMMON
+from optimizer_rows import COMMON, ROWS
 
 import mxtrain as mx
+from mxtrain.optimizer.adamw import adamw_update
 from mxtrain.settings import settings as settings_of
 
 Rule = Callable[[Any, Any, dict[str, Any], dict[str, Any]], Any]
@@ -277,3 +278,32 @@ def test_float64_weights_have_float64_states(name: str) -> None:
     made.update(0, weight, np.ones_like(weight), state)
     arrays = state if isinstance(state, tuple) else (state,)
     assert all(array.dtype == np.float64 for array in arrays) and np.isfinite(weight).all()
+
+
+# -- what updates leave alone ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_gradient_of_the_caller_is_left_alone(name: str) -> None:
+    """MXNet's AdaDelta rescales it in place."""
+    settings = {"rescale_grad": 0.5, "clip_gradient": 0.1, "wd": 0.1 * ROWS[name].decays}
+    updater = mx.opt.get_updater(mx.opt.create(name, **settings))
+    weight, grad = np.ones((2, 3)), np.full((2, 3), 2.0)
+    for _ in range(2):
+        updater(0, grad, weight)
+    assert np.array_equal(grad, np.full((2, 3), 2.0))
+
+
+def test_the_operator_leaves_the_gradient_alone() -> None:
+    """MXNet's adamw_update overwrites it with the prepared one."""
+    grad = np.full(3, 2.0)
+    adamw_update(np.ones(3), grad, np.zeros(3), np.zeros(3), 0.5, lr=0.1, eta=1.0)
+    assert np.array_equal(grad, np.full(3, 2.0))
+
+
+def test_lars_keeps_its_rate_where_it_would_divide_by_zero() -> None:
+    """Without decay and eps nothing is left below the line when rescale_grad is 0."""
+    made = mx.opt.create("lars", rescale_grad=0.0, learning_rate=0.1)
+    weight = np.ones(3)
+    mx.opt.get_updater(made)(0, np.ones(3), weight)
+    assert np.array_equal(weight, np.ones(3))
