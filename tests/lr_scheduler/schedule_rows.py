@@ -151,7 +151,7 @@ ROWS = {
             0,
             max(s["pwr"] / (s["max_update"] - warm), (s["max_update"] - warm) ** -s["pwr"]),
         ),
-        wrong=CURVE_MISTAKES,
+        wrong=(*CURVE_MISTAKES, ({"max_update": 9, "pwr": 0}, ValueError, "pwr")),
         follows=False,
     ),
     "cosinescheduler": Row(
