@@ -75,7 +75,10 @@ class PlainComparison:
         for pieces in lines:
             write(self._stream, "".join(text for text, _ in pieces).rstrip())
         write(self._stream, "")
-        self._labelled(reasons(result))
+        notes = reasons(result)
+        if notes:
+            self._labelled(notes)
+            write(self._stream, "")
         self._labelled(closing(result, self._glyphs))
 
     def close(self) -> None:

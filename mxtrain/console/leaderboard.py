@@ -87,6 +87,7 @@ class LiveLeaderboard:
         self.close()
         layout = self._columns.fitting(self._console.width)
         self._console.print(Frame([*layout.heading(self._glyphs), *_table(layout, result.rows)]))
+        self._console.print()
         notes = reasons(result)
         if notes:
             self._labelled(notes, "yellow")

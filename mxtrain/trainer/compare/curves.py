@@ -25,6 +25,8 @@ DASHES = ((), (6, 3), (2, 2), (9, 3, 2, 3))
 
 # A loss that spans more than this factor is shown on a logarithmic axis.
 LOG_FROM = 20.0
+# The share of the values that may be left out so that the others can be told apart.
+WORST = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot over the epochs. `mark` is a level that is pointed out."""
+    """One plot over the epochs, from `low` to `high`; `mark` is a level that is pointed out.
+
+    Lines may leave the plot: they are cut off there.
+    """
 
     title: str
     lines: tuple[Line, ...]
+    low: float
+    high: float
     log: bool = False
     mark: float | None = None
-
-    def span(self) -> tuple[float, float]:
-        """Return the lowest and highest value shown."""
-        values = [y for line in self.lines for _, y in line.points]
-        if self.mark is not None:
-            values.append(self.mark)
-        return min(values), max(values)
 
 
 def panels_of(scores: Scores) -> list[Panel]:
@@ -69,12 +69,37 @@ def panels_of(scores: Scores) -> list[Panel]:
         )
         if not lines:
             continue
-        panel = Panel(f"{side} {name}", lines)
-        low, high = panel.span()
-        log = name == "loss" and low > 0 and high > LOG_FROM * low
         mark = goal.target if (side, name) == (goal.side, goal.name) else None
-        panels.append(Panel(panel.title, lines, log, mark if not log or (mark or 0) > 0 else None))
+        panels.append(_panel(f"{side} {name}", lines, name == "loss", goal.higher, mark))
     return panels
+
+
+def _panel(
+    title: str, lines: tuple[Line, ...], loss: bool, higher: bool, mark: float | None
+) -> Panel:
+    values = sorted(y for line in lines for _, y in line.points)
+    low, high = values[0], values[-1]
+    log = loss and low > 0 and high > LOG_FROM * low
+    if log and (mark is None or mark <= 0):
+        return Panel(title, lines, low, high, log)
+    if not log:
+        low, high, part = _good_part(values, higher and not loss)
+        title += part
+    shown = [low, high, *([] if mark is None else [mark])]
+    return Panel(title, lines, min(shown), max(shown), log, mark)
+
+
+def _good_part(values: list[float], higher: bool) -> tuple[float, float, str]:
+    """Return the range to show of sorted values, and words that say so where it is not all.
+
+    The worst values are left out where the others would else share less than half of the plot.
+    """
+    low, high, left_out = values[0], values[-1], int(len(values) * WORST)
+    inner = values[left_out] if higher else values[-1 - left_out]
+    kept = (inner, high) if higher else (low, inner)
+    if 0 < kept[1] - kept[0] < (high - low) / 2:
+        return *kept, f" (worst {WORST:.0%} of the values not shown)"
+    return low, high, ""
 
 
 def _line(

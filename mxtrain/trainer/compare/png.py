@@ -45,6 +45,9 @@ def draw_png(panels: Sequence[Panel]) -> bytes:
         if panel.mark is not None:
             axes.axhline(panel.mark, color="#222", linestyle=":", linewidth=1)
         axes.set_yscale("log" if panel.log else "linear")
+        if not panel.log and panel.low < panel.high:
+            room = (panel.high - panel.low) * 0.04
+            axes.set_ylim(panel.low - room, panel.high + room)
         axes.set_title(panel.title, loc="left", fontweight="bold")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -10,7 +10,7 @@ from mxtrain.trainer.compare.curves import Line, Panel
 
 PLOT_WIDTH, PLOT_HEIGHT = 620, 300
 LEFT, TOP, BETWEEN, BOTTOM = 70, 40, 70, 50
-LEGEND_LINE, CHARACTER = 18, 6.6
+LEGEND_LINE, CHARACTER = 18, 7.4
 FONT = 'font-family="Helvetica, Arial, sans-serif" font-size="12"'
 
 Scale = Callable[[float], float]
@@ -27,6 +27,8 @@ def draw(panels: Sequence[Panel]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" '
         f'width="{width:.0f}" height="{height}" {FONT} fill="#222">',
         '<rect width="100%" height="100%" fill="white"/>',
+        f'<clipPath id="plot"><rect x="-6" y="-6" width="{PLOT_WIDTH + 12}" '
+        f'height="{PLOT_HEIGHT + 12}"/></clipPath>',
     ]
     for number, panel in enumerate(panels):
         top = TOP + number * (PLOT_HEIGHT + BETWEEN)
@@ -53,7 +55,7 @@ def _legend(lines: Sequence[Line]) -> list[str]:
 
 
 def _panel(panel: Panel) -> list[str]:
-    low, high = panel.span()
+    low, high = panel.low, panel.high
     ticks = log_ticks(low, high) if panel.log else linear_ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     y = _scale(low, high, PLOT_HEIGHT, 0, panel.log)
@@ -67,7 +69,7 @@ def _panel(panel: Panel) -> list[str]:
         parts.append(
             f'<text x="-8" y="{float(level) + 4:.1f}" text-anchor="end">{_number(tick)}</text>'
         )
-    for tick in (t for t in linear_ticks(first, last) if t == int(t) and first <= t <= last):
+    for tick in epoch_ticks(int(first), int(last)):
         parts.append(
             f'<text x="{x(tick):.1f}" y="{PLOT_HEIGHT + 18}" text-anchor="middle">{tick:g}</text>'
         )
@@ -76,9 +78,10 @@ def _panel(panel: Panel) -> list[str]:
         level = f"{y(panel.mark):.1f}"
         parts.append(f'<path d="M0 {level}H{PLOT_WIDTH}" stroke="#222" stroke-dasharray="1 4"/>')
     # the best is drawn last, above the others
+    parts.append('<g clip-path="url(#plot)">')
     for line in reversed(panel.lines):
         parts += _curve(line, x, y)
-    return parts
+    return [*parts, "</g>"]
 
 
 def _curve(line: Line, x: Scale, y: Scale) -> list[str]:
@@ -97,6 +100,17 @@ def _curve(line: Line, x: Scale, y: Scale) -> list[str]:
 def _stroke(line: Line) -> str:
     dash = f' stroke-dasharray="{" ".join(map(str, line.dash))}"' if line.dash else ""
     return f'stroke="{line.color}" stroke-width="1.8" stroke-linejoin="round"{dash}'
+
+
+def epoch_ticks(first: int, last: int) -> list[int]:
+    """Return the first epoch, and round ones up to the last that stand clear of it.
+
+    >>> epoch_ticks(1, 20), epoch_ticks(3, 3)
+    ([1, 5, 10, 15, 20], [3])
+    """
+    ticks = [int(tick) for tick in linear_ticks(first, last) if tick == int(tick)]
+    clear = (last - first) / 20
+    return [first, *(tick for tick in ticks if first + clear < tick <= last)]
 
 
 def _scale(low: float, high: float, start: float, stop: float, log: bool = False) -> Scale:

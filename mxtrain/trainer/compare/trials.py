@@ -31,18 +31,15 @@ def make_trials(
         where `compare` names none either, every registered optimizer is tried.
     rates : learning rates that every optimizer is tried with, whatever the config says.
 
-    Raises SetupError for an unknown name, and for rates that a schedule takes no notice of.
+    Raises SetupError for an unknown name.
     """
     given = spec.compare or CompareSpec()
     chosen = _components(spec, given, names)
-    if (rates or given.rates) and _scheduled_alone(spec):
-        name = spec.lr_scheduler.name if spec.lr_scheduler is not None else ""
-        raise SetupError(f"learning rates cannot be tried: the schedule {name} has no base rate")
     trials = []
     for component, has_own_rate in chosen:
         tried = rates or (() if has_own_rate else given.rates)
         for one in _with_rates(component, tried):
-            trials.append(Trial(_label(one), one, _rate(spec, one)))
+            trials.append(Trial(_label(one), one, _rate(one)))
     return list({repr(trial): trial for trial in trials}.values())
 
 
@@ -91,10 +88,10 @@ def _with_rates(component: Component, rates: Sequence[float]) -> list[Component]
     return [replace(component, settings={**settings, "learning_rate": rate}) for rate in rates]
 
 
-def _rate(spec: RunSpec, component: Component) -> float | None:
+def _rate(component: Component) -> float | None:
     """Return the rate in force, None where the optimizer uses none or cannot be made."""
     cls: Any = optimizers.registry.get(component.name)
-    if _scheduled_alone(spec) or not getattr(cls, "uses_rate", True):
+    if not getattr(cls, "uses_rate", True):
         return None
     if "learning_rate" in component.settings:
         return float(component.settings["learning_rate"])
@@ -102,11 +99,6 @@ def _rate(spec: RunSpec, component: Component) -> float | None:
         return float(cls(**component.settings).learning_rate)
     except Exception:  # a user's class may raise anything; the trial itself says what it was
         return None
-
-
-def _scheduled_alone(spec: RunSpec) -> bool:
-    """Whether the schedule has no base rate that the optimizer's could be."""
-    return spec.lr_scheduler is not None and "base_lr" not in spec.lr_scheduler.settings
 
 
 def _label(component: Component) -> str:
@@ -126,5 +118,6 @@ def spec_of(spec: RunSpec, trial: Trial) -> RunSpec:
     if trial.rate is not None and scheduler is not None:
         settings = {**component.settings, "learning_rate": trial.rate}
         component = replace(component, settings=settings)
-        scheduler = replace(scheduler, settings={**scheduler.settings, "base_lr": trial.rate})
+        if "base_lr" in scheduler.settings:  # else the optimizer gives it its rate
+            scheduler = replace(scheduler, settings={**scheduler.settings, "base_lr": trial.rate})
     return replace(spec, optimizer=component, lr_scheduler=scheduler, compare=None)
