@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from hypothesis import settings
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("mxtrain", deadline=None)
 settings.load_profile("mxtrain")
+
+_GOLDEN = "recorded values"
+
+
+@pytest.fixture
+def say_counts(record_property: Callable[[str, object], None]) -> Callable[[str, str], None]:
+    """Let a test say how many recorded cases match; shown at the end, before pytest's summary."""
+    return lambda what, counts: record_property(_GOLDEN, f"{what:<14} {counts}")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show the counts of recorded cases."""
+    lines = sorted(
+        str(text)
+        for report in terminalreporter.stats.get("passed", [])
+        for name, text in report.user_properties
+        if name == _GOLDEN
+    )
+    if lines:
+        terminalreporter.section("values recorded from MXNet 1.9.1")
+        for line in lines:
+            terminalreporter.write_line(line)

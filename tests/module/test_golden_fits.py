@@ -226,11 +226,10 @@ def test_metrics_of_runs_are_understood() -> None:
         ]
 
 
-def test_count() -> None:
-    print(f"golden/fits: {len(PRESENT)} runs of {len(RUNS)} match in float32")
-    print(f"{len(DOUBLE)} in float64 too, of which {ADAM} to 1e-5")
-    print(f"{len(DIFFERS_ON_PURPOSE)} differs on purpose: {DIFFERS_ON_PURPOSE}")
-    print(f"{len(CANNOT_RUN)} cannot run: {CANNOT_RUN}")
+def test_count(say_counts: Any) -> None:
+    counts = f"{len(PRESENT)} of {len(RUNS)} runs match, {len(DOUBLE)} in float64 too"
+    counts += f"; differs on purpose: {', '.join(DIFFERS_ON_PURPOSE)}"
+    say_counts("fits", f"{counts}; not yet there: {', '.join(CANNOT_RUN)}")
     absent = {name: needs for name, run in RUNS.items() if (needs := missing(run))}
     assert absent == CANNOT_RUN
     assert (len(RUNS), len(PRESENT), len(DOUBLE), len(ADAM)) == (66, 60, 51, 7)

@@ -202,12 +202,13 @@ def test_an_array_of_another_batch_size_is_predicted(
     np.testing.assert_allclose(names["o"], by_fours[:7], rtol=0, atol=1e-6)
 
 
-def test_count() -> None:
+def test_count(say_counts: Any) -> None:
     absent = OPERATORS_NOT_YET_THERE
     compared = len(PROGRAMS) - len(DIFFERS_ON_PURPOSE) - len(absent)
-    print(f"golden/module: {compared} programs of {len(PROGRAMS)} compared")
-    print(f"different on purpose: {DIFFERS_ON_PURPOSE}")
-    print(f"operator not yet there: {absent}")
+    differing = ", ".join(DIFFERS_ON_PURPOSE)
+    say_counts(
+        "module", f"{compared} of {len(PROGRAMS)} programs match, differs on purpose: {differing}"
+    )
     assert len(PROGRAMS) == 106
     assert set(DIFFERS_ON_PURPOSE) <= set(PROGRAMS)
     assert not absent

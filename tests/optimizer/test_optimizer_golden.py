@@ -54,14 +54,12 @@ def not_on_purpose(kind: str, cases: Any = RUNNABLE) -> Any:
     return pytest.mark.parametrize("case_id", [i for i in cases if kind not in differs_in(i)])
 
 
-def test_every_case_matches_or_says_why_not() -> None:
+def test_every_case_matches_or_says_why_not(say_counts: Any) -> None:
     missing = Counter(filter(None, map(why_not, MANIFEST["cases"])))
     apart = set(DIFFERS_ON_PURPOSE)
     assert apart <= set(RUNNABLE)
-    print(f"{len(MANIFEST['cases'])} cases: {len(RUNNABLE) - len(apart)} match, ", end="")
-    print(f"{len(apart)} differ on purpose, {dict(missing)}")
-    for case_id, (reason, kinds) in DIFFERS_ON_PURPOSE.items():
-        print(f"  {case_id} ({', '.join(kinds)}): {reason}")
+    counts = f"{len(RUNNABLE) - len(apart)} of {len(MANIFEST['cases'])} cases match"
+    say_counts("optimizers", f"{counts}, differ on purpose: {', '.join(sorted(apart))}")
     assert len(RUNNABLE) + missing.total() == len(MANIFEST["cases"]) == 480
     assert len(RUNNABLE) >= 445 and len(apart) == 13
 

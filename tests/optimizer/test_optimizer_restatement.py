@@ -90,19 +90,21 @@ def test_muon_steps_are_nearly_orthogonal(shape: tuple[int, ...]) -> None:
 
 
 @every_variant
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("ignore:a float16 weight")
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("wd", [0.0, 0.1])
 def test_a_gradient_of_zero_never_gives_nan(
     name: str, variant: dict[str, Any], wd: float, dtype: str
 ) -> None:
     row = ROWS[name]
-    start = np.array([[0.0, 1.0, -2.0, 1e-30, 1e30]], dtype)
+    extremes = [1e-3, 100.0] if dtype == "float16" else [1e-30, 1e30]
+    start = np.array([[0.0, 1.0, -2.0, *extremes]], dtype)
     weight = start.copy()
     updater = updater_of(name, wd=wd * row.decays, clip_gradient=0.5, **variant)
     for _ in range(10):
         updater(0, np.zeros_like(weight), weight)
     assert np.isfinite(weight).all()
-    if wd == 0 and row.when_still:
+    if wd == 0 and row.when_still and dtype != "float16":
         limit = variant.get("clip_weights") or np.inf
         expected = np.clip(row.when_still(start), -limit, limit)
         np.testing.assert_allclose(weight, expected, rtol=1e-5)

@@ -16,6 +16,7 @@ import mxtrain as mx
 from mxtrain.errors import FileFormatError, MXNetError
 from mxtrain.lr_scheduler import FactorScheduler
 from mxtrain.optimizer.rule import BoundRule, Slot
+from mxtrain.sparse import RowSparseNDArray
 
 every_variant = pytest.mark.parametrize(("name", "variant"), VARIANTS)
 
@@ -128,6 +129,25 @@ def test_stored_states_continue_with_the_same_bits(
         (first if step < 5 else second)(["w", 7], both, broken)
     assert np.array_equal(whole, broken)
     assert second.optimizer.num_update == 10
+
+
+def test_rows_seen_by_a_half_full_sum_are_stored() -> None:
+    """LBSGD applies its sum to all rows listed since the last time, also those before a restart."""
+
+    def fresh() -> Any:
+        return mx.opt.get_updater(mx.opt.create("lbsgd", batch_scale=2, momentum=0.9, wd=0.1))
+
+    def listed(row: int) -> RowSparseNDArray:
+        return RowSparseNDArray(np.full((1, 2), 1.0 + row, np.float32), [row], (4, 2))
+
+    whole, broken = np.ones((4, 2), np.float32), np.ones((4, 2), np.float32)
+    unbroken, first, second = fresh(), fresh(), fresh()
+    for step, row in enumerate((0, 1, 2, 0, 3, 1)):
+        unbroken(0, listed(row), whole)
+        if step == 3:
+            second.set_states(first.get_states(dump_optimizer=True))
+        (first if step < 3 else second)(0, listed(row), broken)
+    assert np.array_equal(whole, broken) and (whole != 1).all()
 
 
 def test_states_without_the_optimizer_leave_its_counters() -> None:
