@@ -74,6 +74,8 @@ class Layer:
     states: Mapping[str, Array] = field(default_factory=dict)
 
 
+SMALLEST_HALF = 2.0**-24  # the smallest float16 above 0
+
 # Elements summed at once for a norm: fewer than BLAS would split among threads, so that the
 # number of threads never shows in a result.
 _PART = 8192
@@ -181,7 +183,14 @@ def row_of(optimizer: Optimizer, names: Sequence[str], values: Mapping[str, Any]
 def layer_row(optimizer: Optimizer, names: Sequence[str], layer: Layer) -> Row:
     """Return the scalars of one parameter."""
     values = {"lr": layer.lr, "wd": layer.wd} | optimizer.layer_scalars(layer)
-    return row_of(optimizer, names, values)
+    row = row_of(optimizer, names, values)
+    if layer.weight.dtype != np.float16:
+        return row
+    # An addend such as 1e-8 would round to 0 in half precision, and divide 0 by 0.
+    return tuple(
+        max(value, SMALLEST_HALF) if name in ("epsilon", "eps") else value
+        for name, value in zip(names, row, strict=True)
+    )
 
 
 def require_states(optimizer: Optimizer, wanted: Sequence[str], there: Sequence[str]) -> None:
