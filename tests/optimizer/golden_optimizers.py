@@ -14,6 +14,7 @@ import numpy as np
 import mxtrain as mx
 from mxtrain.optimizer import Optimizer
 from mxtrain.optimizer.adamw import adamw_update
+from mxtrain.sparse import RowSparseNDArray, dense_rows
 
 FOLDER = Path(__file__).parents[1] / "golden" / "optimizers"
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
@@ -53,17 +54,12 @@ def is_dense(case: dict[str, Any]) -> bool:
     return all(parameter["grad"] == "dense" for parameter in parameters)
 
 
-def why_not(case: dict[str, Any]) -> str | None:
-    """Why a case cannot run yet."""
-    return None if is_dense(case) else "row-sparse gradients not there yet"
-
-
 def differs_in(case_id: str) -> tuple[str, ...]:
     """The kinds of results in which a case differs on purpose."""
     return DIFFERS_ON_PURPOSE[case_id][1] if case_id in DIFFERS_ON_PURPOSE else ()
 
 
-RUNNABLE = {case["id"]: case for case in MANIFEST["cases"] if why_not(case) is None}
+RUNNABLE = {case["id"]: case for case in MANIFEST["cases"]}
 OPTIMIZER_CASES = {i: case for i, case in RUNNABLE.items() if case["kind"] == "optimizer"}
 
 
@@ -104,15 +100,26 @@ class Parameters:
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.case, self.content = case, arrays(case["file"])
-        entries = MANIFEST["datasets"][case["dataset"]]["params"]
+        self.dataset = MANIFEST["datasets"][case["dataset"]]
+        entries = self.dataset["params"]
+        self.sparse = {entry["index"] for entry in entries if entry["grad"] == "row_sparse"}
         self.names = {entry["index"]: entry["name"] for entry in entries}
         self.prefix = f"in/{case['dataset']}/{case['dtype']}"
 
     def weight(self, index: int) -> Any:
-        return self.content[f"{self.prefix}/w0/{self.names[index]}"].copy()
+        weight = self.content[f"{self.prefix}/w0/{self.names[index]}"].copy()
+        if self.names[index] not in self.case.get("weight_stype", {}):
+            return weight
+        return RowSparseNDArray(weight, np.arange(len(weight)), weight.shape)
 
     def grad(self, index: int, step: int) -> Any:
-        return self.content[f"{self.prefix}/grad/{self.names[index]}"][step].copy()
+        values = self.content[f"{self.prefix}/grad/{self.names[index]}"]
+        if index not in self.sparse:
+            return values[step].copy()
+        rows = self.dataset["rows"][self.names[index]]
+        start = sum(map(len, rows[:step]))
+        part = values[start : start + len(rows[step])]
+        return RowSparseNDArray(part.copy(), rows[step], self.weight(index).shape)
 
     def result(self, kind: str, index: int) -> Any:
         return self.content[f"{self.case['case']}/{kind}/{self.names[index]}"]
@@ -161,7 +168,7 @@ def replay_with(case: dict[str, Any], make: Any = make_quietly) -> Replay:
             run.rates.append([optimizer.learning_rate, *rates])
             run.num_update.append(optimizer.num_update)
             for index, weight in weights.items():
-                run.weights[index].append(weight.copy())
+                run.weights[index].append(np.array(dense_rows(weight)))
                 if optimizer.has_master(weight) and index in updater.states:
                     master = optimizer.unpack_master(updater.states[index])[1]
                     run.masters[index].append(master.copy())

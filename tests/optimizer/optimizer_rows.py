@@ -32,7 +32,7 @@ class Row:
     rate : the learning rate when none is given.
     beside_scheduler : what becomes of a rate beside a scheduler: ``given`` rates replace base_lr,
         so do ``always`` (also the default), or ``never``.
-    cases, row_sparse_cases : recorded cases that run, and that wait for row-sparse gradients.
+    cases, row_sparse_cases : recorded cases, those with dense and with row-sparse gradients.
     source : who states the rule, as its docstring names it.
     variants : settings that give each form of the rule.
     settings : strategy for its own settings.
