@@ -148,6 +148,11 @@ def _entry(entry: Entry) -> list[str]:
     line = example(entry)
     if line:
         parts.append(f"```yaml\n{line}\n```")
+    config = FOLDER.parents[1] / "configs" / "optimizers" / f"{entry.name}.yaml"
+    if entry.kind == "optimizer" and config.exists():
+        parts.append(
+            f"Explained in a whole config: [{config.name}](../../configs/optimizers/{config.name})"
+        )
     return parts
 
 
