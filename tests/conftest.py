@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import settings
 
 # How long an example takes says more about what else the machine does than about the code.
-settings.register_profile("mxtrain", deadline=None)
-settings.load_profile("mxtrain")
+# Examples are the same in every run; HYPOTHESIS_PROFILE=explore draws new ones.
+settings.register_profile("mxtrain", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "mxtrain"))
 
 _GOLDEN = "recorded values"
 

@@ -48,7 +48,9 @@ class Features:
         if scale == "none":
             return cls(train.names, scale, shape)
         offset, spread = _standard(train) if scale == "standard" else _minmax(train)
-        factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+        # A spread so small that its inverse overflows is none.
+        varies = spread >= np.finfo(np.float64).tiny
+        factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
         return cls(train.names, scale, shape, tuple(offset.tolist()), tuple(factor.tolist()))
 
     def apply(self, dataset: Dataset) -> Array:

@@ -209,10 +209,17 @@ def test_standard(rows: list[list[float]]) -> None:
 def test_minmax(rows: list[list[float]]) -> None:
     data = np.array(rows)
     out = Features.fit(made(data), "minmax").apply(made(data))
-    varies = data.min(axis=0) < data.max(axis=0)
+    varies = data.max(axis=0) - data.min(axis=0) >= np.finfo(np.float64).tiny
     assert not out[:, ~varies].any()
     assert not out.min(axis=0)[varies].any()
     assert np.allclose(out.max(axis=0)[varies], 1, atol=1e-6)
+
+
+def test_a_column_that_hardly_varies_is_constant() -> None:
+    """The inverse of a subnormal spread would be infinite."""
+    train = made([[0.0], [1e-310]])
+    for scale in ("standard", "minmax"):
+        assert not Features.fit(train, scale).apply(train).any()
 
 
 def test_a_constant_column_stays_zero_on_other_data() -> None:
