@@ -1,7 +1,7 @@
 """How weights start: the base class with its name rules, and one file per initializer or family.
 
-Every module of this folder is found by itself; the classes that it lists in ``__all__`` are
-attributes of this package. All random numbers come from `mxtrain.random.generator`.
+Every module of this folder is found by itself; its public classes are attributes of
+this package. All random numbers come from `mxtrain.random.generator`.
 
 >>> from mxtrain import initializer
 >>> initializer.create("xavier", magnitude=2)
@@ -10,22 +10,15 @@ Xavier(rnd_type='uniform', factor_type='avg', magnitude=2)
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
+from mxtrain.discovery import public_classes
 from mxtrain.initializer.base import Initializer, alias, create, register, registry
 from mxtrain.initializer.names import InitDesc
 
 __all__ = ["InitDesc", "Initializer", "alias", "create", "register", "registry"]
 
-_MACHINERY = {"__init__", "base", "draw", "names"}
-
-_CLASSES: dict[str, Any] = {}
-for _path in sorted(Path(__file__).parent.glob("*.py")):
-    if _path.stem not in _MACHINERY:
-        _module = import_module(f"{__name__}.{_path.stem}")
-        _CLASSES |= {_name: getattr(_module, _name) for _name in _module.__all__}
+_CLASSES = public_classes(__name__, __file__, machinery={"base", "draw", "names"})
 
 
 def __getattr__(name: str) -> Any:

@@ -5,8 +5,8 @@ for it, computed in Python doubles. A call changes nothing: the same scheduler m
 update in any order. `LRScheduler.base_lr` may be assigned at any time; what that does is said by
 each class.
 
-Every module of this folder is found by itself; the classes that it lists in ``__all__`` are
-attributes of this package.
+Every module of this folder is found by itself; its public classes are attributes of
+this package.
 
 >>> from mxtrain.lr_scheduler import FactorScheduler
 >>> schedule = FactorScheduler(step=100, factor=0.5, base_lr=0.4)
@@ -16,21 +16,14 @@ attributes of this package.
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
+from mxtrain.discovery import public_classes
 from mxtrain.lr_scheduler.base import LRScheduler, create, register, registry
 
 __all__ = ["LRScheduler", "create", "register", "registry"]
 
-_MACHINERY = {"__init__", "base", "checks", "curve", "updates"}
-
-_CLASSES: dict[str, Any] = {}
-for _path in sorted(Path(__file__).parent.glob("*.py")):
-    if _path.stem not in _MACHINERY:
-        _module = import_module(f"{__name__}.{_path.stem}")
-        _CLASSES |= {_name: getattr(_module, _name) for _name in _module.__all__}
+_CLASSES = public_classes(__name__, __file__, machinery={"base", "checks", "curve", "updates"})
 
 
 def __getattr__(name: str) -> Any:

@@ -11,21 +11,17 @@ SGD(momentum=0.0, lazy_update=True, learning_rate=0.1)
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
+from mxtrain.discovery import public_classes
 from mxtrain.optimizer.base import Optimizer, create, register, registry
 
 __all__ = ["Optimizer", "Updater", "create", "get_updater", "register", "registry"]
 
 # Modules of the machinery; NumPy comes with some of them, so they are imported when used.
-_MACHINERY = {"__init__", "base", "loose", "rows", "rates", "rule", "states", "tracing", "updater"}
+_MACHINERY = {"base", "loose", "rows", "rates", "rule", "states", "tracing", "updater"}
 
-for _path in sorted(Path(__file__).parent.glob("*.py")):
-    if _path.stem not in _MACHINERY:
-        import_module(f"{__name__}.{_path.stem}")
-
-_CLASSES = {registry.get(_name).__name__: registry.get(_name) for _name in registry.names()}
+_CLASSES = public_classes(__name__, __file__, _MACHINERY)
 
 
 def __getattr__(name: str) -> Any:

@@ -252,12 +252,7 @@ registry: Registry[Optimizer] = Registry("optimizer")
 def register(cls: Any = None, *, aliases: tuple[str, ...] = ()) -> Any:
     """Enter an optimizer class under its lower-cased name, as ``@register`` or ``@register(...)``.
 
-    >>> @register
-    ... class Plain(Optimizer):
-    ...     def rule(self, xp):
-    ...         return lambda weight, grad, lr: weight - lr * grad
-    >>> create("plain", learning_rate=0.5).learning_rate
-    0.5
+    `docs/extending.md` has examples.
     """
 
     def enter(cls: Any) -> Any:
