@@ -9,10 +9,8 @@ from pathlib import Path
 
 import click
 
-from mxtrain.cli.errors import INTERRUPTED, RunFailedError, explain, is_input_error
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
-
-EXIT_CODES = {"done": 0, "failed": 1, "interrupted": INTERRUPTED}
+from mxtrain.cli.training import leave, told_as_failure
 
 
 def _words(
@@ -109,26 +107,17 @@ def command(
     from mxtrain.console.comparing import make_compare_reporter
     from mxtrain.trainer.compare.compare import compare
 
-    with closing(make_compare_reporter(as_json, quiet, sys.stdout)) as reporter:
-        try:
-            result = compare(
-                spec,
-                reporter,
-                names=names,
-                rates=rates,
-                target=target,
-                jobs=jobs,
-                output=output,
-                overwrite=overwrite,
-                png=png,
-                config=str(config or "config.yaml"),
-            )
-        except Exception as error:
-            message = explain(error)
-            if message is None or isinstance(error, BrokenPipeError) or is_input_error(error):
-                raise
-            raise RunFailedError(message) from error
-    code = EXIT_CODES[result.status]
-    if code == INTERRUPTED and result.signal:
-        code = 128 + result.signal
-    raise click.exceptions.Exit(code)
+    with told_as_failure(), closing(make_compare_reporter(as_json, quiet, sys.stdout)) as reporter:
+        result = compare(
+            spec,
+            reporter,
+            names=names,
+            rates=rates,
+            target=target,
+            jobs=jobs,
+            output=output,
+            overwrite=overwrite,
+            png=png,
+            config=str(config or "config.yaml"),
+        )
+    leave(result.status, result.signal)

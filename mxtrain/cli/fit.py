@@ -8,10 +8,8 @@ from pathlib import Path
 
 import click
 
-from mxtrain.cli.errors import INTERRUPTED, RunFailedError, explain, is_input_error
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
-
-EXIT_CODES = {"done": 0, "stopped early": 0, "failed": 1, "interrupted": INTERRUPTED}
+from mxtrain.cli.training import leave, told_as_failure
 
 
 @click.command("fit")
@@ -43,22 +41,13 @@ def command(
     from mxtrain.console import make_reporter
     from mxtrain.trainer.run import fit
 
-    with closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
-        try:
-            result = fit(
-                spec,
-                reporter,
-                output=output,
-                overwrite=overwrite,
-                profile=profile,
-                config=str(config or "config.yaml"),
-            )
-        except Exception as error:
-            message = explain(error)
-            if message is None or isinstance(error, BrokenPipeError) or is_input_error(error):
-                raise
-            raise RunFailedError(message) from error
-    code = EXIT_CODES[result.status]
-    if code == INTERRUPTED and result.signal:
-        code = 128 + result.signal
-    raise click.exceptions.Exit(code)
+    with told_as_failure(), closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
+        result = fit(
+            spec,
+            reporter,
+            output=output,
+            overwrite=overwrite,
+            profile=profile,
+            config=str(config or "config.yaml"),
+        )
+    leave(result.status, result.signal)
