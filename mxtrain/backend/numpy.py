@@ -28,11 +28,6 @@ def select(condition: Array, a: Array, b: Array, out: Array) -> None:
     np.copyto(out, a, where=condition)
 
 
-def as_bool(x: Array, out: Array) -> None:
-    """Write the truth of each element."""
-    np.not_equal(x, 0, out)
-
-
 def greater_of(a: Array, b: Array, out: Array) -> None:
     """Write the greater of two elements (NumPy wants the target of ``maximum`` by name)."""
     np.maximum(a, b, out=out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mxtrain.config import override, plugins
 from mxtrain.config.base_rate import with_base_rate
@@ -24,8 +24,6 @@ from mxtrain.config.section import (
 )
 from mxtrain.config.spec import Component, DataSpec, FitSpec, RunSpec
 from mxtrain.errors import PluginError
-
-S = TypeVar("S")
 
 # Settings of a class that the tool gives itself, and where a user sets what they stand for.
 OPTIMIZER_MANAGED = {

@@ -19,13 +19,12 @@ class Glyphs:
     bar_left: str
     dots: str
     skipped: str
-    separator: str
     up: str
     down: str
 
 
-UNICODE = Glyphs(True, "★", "→", "─", "━", "╸", "─", "…", "⋮", "·", "↑", "↓")
-ASCII = Glyphs(False, "*", "->", "-", "=", ">", "-", "...", ":", "|", "^", "v")
+UNICODE = Glyphs(True, "★", "→", "─", "━", "╸", "─", "…", "⋮", "↑", "↓")
+ASCII = Glyphs(False, "*", "->", "-", "=", ">", "-", "...", ":", "^", "v")
 
 
 def glyphs_for(stream: TextIO) -> Glyphs:

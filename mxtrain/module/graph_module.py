@@ -20,6 +20,7 @@ from mxtrain.module.memory import Memory
 from mxtrain.module.parameters import ParameterStore
 from mxtrain.module.roles import Roles
 from mxtrain.nd import NDArray
+from mxtrain.sparse import RowSparseNDArray
 from mxtrain.symbol import Symbol
 
 
@@ -136,7 +137,7 @@ class GraphModule(BaseModule):
             for name in self._memory.roles.parameters
             if name not in arena.grads
         ]
-        rows = [grad.data if hasattr(grad, "indices") else grad for grad in loose]
+        rows = [grad.data if isinstance(grad, RowSparseNDArray) else grad for grad in loose]
         return [
             *(group.grad for group in arena.groups),
             *(grad.reshape(-1) for grad in rows if grad is not None),

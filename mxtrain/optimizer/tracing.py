@@ -137,6 +137,7 @@ def trace_rule(optimizer: Optimizer, structure: Structure) -> Rule:
             if structure.clips:
                 limit = named["clip_gradient"]
                 grad = xp.maximum(xp.minimum(grad, limit), -limit)
+            # By name: the array of a step is written only, the formula does not take it.
             return step(weight=weight, grad=grad, **{n: named[n] for n in names[2:]})
 
         return formula
@@ -145,7 +146,7 @@ def trace_rule(optimizer: Optimizer, structure: Structure) -> Rule:
         extra.append(STEP)
     arrays = ("weight", "grad", *states, *extra)
     program = trace(
-        _without(STEP, prepared) if STEP in extra else prepared,
+        prepared,
         arrays,
         [name for name in all_scalars if name not in zero],
         takes_maths=True,
@@ -153,21 +154,6 @@ def trace_rule(optimizer: Optimizer, structure: Structure) -> Rule:
     )
     first = arrays.index(STEP) if STEP in extra else 0
     return Rule(program, states, arrays, (first, *range(2, 2 + len(states))))
-
-
-def _without(name: str, formula: Callable[[Any], Callable[..., Any]]) -> Any:
-    """Leave an array that is only written out of a formula's arguments."""
-
-    def outer(xp: Any) -> Callable[..., Any]:
-        inner = formula(xp)
-
-        def call(**named: Any) -> Any:
-            named.pop(name)
-            return inner(**named)
-
-        return call
-
-    return outer
 
 
 # What remains of a rule that gives a step: the weight moves by it, scaled per layer.
