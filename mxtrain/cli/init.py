@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mxtrain.checkpoint.naming import FORMATS
 from mxtrain.cli.errors import UserError
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
 
 if TYPE_CHECKING:
     from mxtrain.trainer.report import InitialWeight
-
-ENDINGS = (".params", ".npz", ".safetensors")
 
 
 @click.command("init")
@@ -59,11 +58,11 @@ def command(
 
 
 def _with_ending(path: Path) -> Path:
-    if path.suffix in ENDINGS:
+    if path.suffix in FORMATS:
         return path
     if path.suffix:
         raise UserError(
-            f"'{path}' ends in '{path.suffix}'; weights are written as {', '.join(ENDINGS)}"
+            f"'{path}' ends in '{path.suffix}'; weights are written as {', '.join(FORMATS)}"
         )
     return path.with_suffix(".params")
 
@@ -99,25 +98,6 @@ def _show(weights: Sequence[InitialWeight]) -> None:
 
 
 def _write(path: Path, weights: Sequence[InitialWeight]) -> None:
-    """Write the file; ``.params`` has MXNet's prefixes ``arg:`` and ``aux:``, the others none."""
-    import numpy as np
+    from mxtrain.checkpoint.arrays import write_parameters
 
-    arrays = {weight.name: np.ascontiguousarray(weight.values) for weight in weights}
-    if path.suffix == ".params":
-        from mxtrain import nd
-
-        nd.save(str(path), {f"{w.kind}:{w.name}": arrays[w.name] for w in weights})
-        return
-    if path.suffix == ".npz":
-        import io
-
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        content = buffer.getvalue()
-    else:
-        from safetensors.numpy import save
-
-        content = save(arrays)
-    from mxtrain.checkpoint.atomic import atomic_write
-
-    atomic_write(path, content)
+    write_parameters(path, {f"{w.kind}:{w.name}": w.values for w in weights})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mxtrain.errors import CallError, FileFormatError, MXNetError
+from mxtrain.errors import CallError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +24,8 @@ class Load:
 
     Parameters
     ----------
-    param : arrays by name, or a file of them: ``.npz`` and ``.safetensors`` by their endings,
-        anything else is read as MXNet's ``.params``. Prefixes ``arg:`` and ``aux:`` are cut off.
+    param : arrays by name, or a file of them: MXNet's ``.params``, ``.safetensors`` or ``.npz``,
+        whatever it is called. Prefixes ``arg:`` and ``aux:`` are cut off.
     default_init : the initializer of parameters that are not among them.
     verbose : log a line (level INFO) for each parameter.
 
@@ -51,17 +50,14 @@ class Load:
     ) -> None:
         import numpy as np
 
+        from mxtrain.checkpoint.naming import without_prefix
+
         if isinstance(param, str | os.PathLike):
             self.source = os.fspath(param)
-            arrays = read_arrays(self.source)
+            arrays: Mapping[str, Array] = _named_arrays(self.source)
         else:
             self.source, arrays = "a dict", param
-        if not isinstance(arrays, Mapping):
-            raise CallError(
-                f"Load needs arrays with names; {self.source} has {type(arrays).__name__} of "
-                "arrays without any"
-            )
-        self.param = {_without_prefix(key): np.asanyarray(arrays[key]) for key in arrays}
+        self.param = {without_prefix(key): np.asanyarray(arrays[key]) for key in arrays}
         self.default_init = default_init
         self.verbose = verbose
 
@@ -111,47 +107,10 @@ class Load:
         return f"Load({self.source!r}, default_init={self.default_init!r})"
 
 
-def _without_prefix(key: str) -> str:
-    """Cut off the ``arg:`` or ``aux:`` that the files of a model have."""
-    return key[4:] if key.startswith(("arg:", "aux:")) else key
+def _named_arrays(fname: str) -> dict[str, Any]:
+    from mxtrain.checkpoint.arrays import open_arrays
 
-
-def read_arrays(fname: str) -> Any:
-    """Read a file of arrays, by its ending: a dict by name, or a list when there are no names."""
-    readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
-    reader = readers.get(Path(fname).suffix.lower())
-    if reader is None:
-        from mxtrain.checkpoint.params import load_params
-
-        return load_params(fname)
-    try:
-        return reader(fname)
-    except OSError as error:
-        raise MXNetError(f"cannot read {fname}: {error.strerror or error}") from error
-
-
-def _read_npz(fname: str) -> dict[str, Array]:
-    from zipfile import BadZipFile
-
-    import numpy as np
-
-    # Opened here, so that it is closed whatever NumPy finds in it.
-    with Path(fname).open("rb") as file:
-        try:
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise FileFormatError(f"{fname} is an .npy file; save arrays by name with np.savez")
-            return {name: archive[name] for name in archive.files}
-        except (ValueError, BadZipFile, EOFError) as error:
-            raise FileFormatError(f"{fname} is no .npz file of plain arrays: {error}") from error
-
-
-def _read_safetensors(fname: str) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays: dict[str, Array] = load_file(fname)
-    except SafetensorError as error:
-        raise FileFormatError(f"{fname} is no safetensors file: {error}") from error
-    return arrays
+    found = open_arrays(fname)
+    if not found.named:
+        raise CallError(f"Load needs arrays with names; {fname} has a list of arrays without any")
+    return found.arrays
