@@ -1,7 +1,8 @@
 """Optimizer states as safetensors bytes. Nothing is pickled.
 
-A state is None, an array, a plain value, or a tuple or list of states. The arrays become tensors;
-what nests them goes, as JSON, into the file's metadata under the single key ``mxtrain``.
+A state is None, an array, a plain value, or a collection of states (`packing.py`). The arrays
+become tensors; what nests them goes, as JSON, into the file's metadata under the single key
+``mxtrain``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mxtrain import nd
+from mxtrain.checkpoint.packing import pack, unpack
 from mxtrain.errors import FileFormatError
 
 __all__ = ["dump_states", "load_states"]
@@ -35,7 +37,7 @@ def dump_states(states: dict[Key, Any], metadata: dict[str, Any]) -> bytes:
     for number, (key, state) in enumerate(states.items()):
         if isinstance(key, bool) or not isinstance(key, int | str):
             raise TypeError(f"states are kept by number or name, got {key!r}")
-        entries.append([key, _pack(state, f"{number}", tensors)])
+        entries.append([key, pack(state, f"{number}", tensors)])
     header = {"format": _FORMAT, "states": entries, "metadata": metadata}
     data: bytes = save(tensors, {_METADATA_KEY: json.dumps(header, sort_keys=True)})
     return data
@@ -52,45 +54,13 @@ def load_states(data: bytes) -> tuple[dict[Key, Any], dict[str, Any]]:
     try:
         tensors = {name: nd.view(np.array(tensor)) for name, tensor in load(data).items()}
         header = _header(data)
-        states = {_key(key): _unpack(node, tensors) for key, node in header["states"]}
+        states = {_key(key): unpack(node, tensors) for key, node in header["states"]}
         metadata = header["metadata"]
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileFormatError(f"optimizer states are damaged: {error}") from error
     if not isinstance(metadata, dict):
         raise FileFormatError(f"optimizer states are damaged: metadata is {metadata!r}")
     return states, metadata
-
-
-def _pack(state: Any, place: str, tensors: dict[str, np.ndarray[Any, Any]]) -> Any:
-    """Return the JSON form of `state`, and put its arrays into `tensors` under their place."""
-    if state is None or isinstance(state, bool | int | float | str):
-        return {"value": state}
-    if isinstance(state, np.ndarray):
-        # A copy in C order; ascontiguousarray would give a single number an axis.
-        tensors[place] = np.array(state, order="C", subok=False)
-        return {"tensor": place}
-    if type(state) in (tuple, list):
-        items = [_pack(item, f"{place}.{i}", tensors) for i, item in enumerate(state)]
-        return {type(state).__name__: items}
-    raise TypeError(
-        f"an optimizer state is None, an array, a number, text, or a tuple or list of these; "
-        f"got {type(state).__name__}"
-    )
-
-
-def _unpack(node: Any, tensors: dict[str, Any]) -> Any:
-    if not isinstance(node, dict) or len(node) != 1:
-        raise ValueError(f"a state is written as one kind and its content, got {node!r}")
-    ((kind, content),) = node.items()
-    if kind == "value" and (content is None or isinstance(content, bool | int | float | str)):
-        return content
-    if kind == "tensor":
-        return tensors[content]
-    if kind == "tuple":
-        return tuple(_unpack(item, tensors) for item in content)
-    if kind == "list":
-        return [_unpack(item, tensors) for item in content]
-    raise ValueError(f"unknown kind of state {kind!r}")
 
 
 def _key(key: Any) -> Key:

@@ -39,7 +39,8 @@ def test_round_trip(states: dict[Any, Any]) -> None:
     assert list(loaded) == list(states)
     assert all(same(states[key], loaded[key]) for key in states)
     assert metadata == {"num_update": 7}
-    assert dump_states(loaded, metadata) == data
+    again = dump_states(loaded, metadata)  # all arrays are NDArray now
+    assert dump_states(*load_states(again)) == again
 
 
 def test_number_and_text_of_the_same_look_are_two_keys() -> None:
@@ -64,7 +65,7 @@ def test_nothing_is_pickled() -> None:
 @pytest.mark.parametrize(
     ("states", "metadata", "match"),
     [
-        ({0: {"a": 1}}, {}, "an optimizer state is None, .* got dict"),
+        ({0: {"a": 1j}}, {}, "a state is None, .* got complex"),
         ({0: [object()]}, {}, "got object"),
         ({1.5: None}, {}, "by number or name, got 1.5"),
         ({True: None}, {}, "got True"),
