@@ -1,8 +1,8 @@
-"""Arrays under MXNet's names: `array`, `zeros`, `ones`, `full`, `save`, `load`.
+"""Arrays under MXNet's names: `array`, `zeros`, `ones`, `full`, `save`, `load`, `load_frombuffer`.
 
-An `NDArray` is a NumPy array that adds only ``asnumpy``, ``asscalar``, ``copyto`` and
-``context``. Everything handed out by the MXNet-shaped API (outputs, parameters, gradients,
-batches) is one; everything taken in may be any array.
+An `NDArray` is a NumPy array that adds only ``asnumpy``, ``asscalar``, ``copyto``, ``context``,
+``stype`` and ``tostype``. Everything handed out by the MXNet-shaped API (outputs, parameters,
+gradients, batches) is one; everything taken in may be any array. Sparse arrays are in `nd.sparse`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from mxtrain.context import Context, cpu
 
-__all__ = ["NDArray", "array", "full", "load", "ones", "save", "zeros"]
+__all__ = ["NDArray", "array", "full", "load", "load_frombuffer", "ones", "save", "zeros"]
 
 
 class NDArray(np.ndarray[Any, Any]):
-    """A NumPy array with MXNet's four accessors."""
+    """A NumPy array with MXNet's accessors."""
+
+    stype = "default"
 
     def asnumpy(self) -> np.ndarray[Any, Any]:
         """Return a copy as a plain NumPy array."""
@@ -43,6 +45,12 @@ class NDArray(np.ndarray[Any, Any]):
     def context(self) -> Context:
         """The device the array lives on."""
         return cpu()
+
+    def tostype(self, stype: str) -> Any:
+        """Return the array in the storage type ``default``, ``row_sparse`` or ``csr``."""
+        from mxtrain.sparse import cast_storage
+
+        return cast_storage(self, stype)
 
 
 def view(array: np.ndarray[Any, Any]) -> NDArray:
@@ -79,17 +87,36 @@ def full(
 
 
 def save(fname: str, data: Any) -> None:
-    """Write an array, a list of arrays or a dict of arrays as an MXNet ``.params`` file."""
+    """Write an array, a list of arrays or a dict of arrays as an MXNet ``.params`` file.
+
+    Sparse arrays are stored as such. Raises TypeError or ValueError for what such a file cannot
+    hold, OSError when it cannot be written; an old file of that name is then still there.
+    """
     from mxtrain.checkpoint.params import save_params
 
     save_params(fname, data)
 
 
-def load(fname: str) -> list[NDArray] | dict[str, NDArray]:
-    """Read an MXNet ``.params`` file: a dict when its arrays have names, else a list."""
+def load(fname: str, mmap: bool = False) -> list[Any] | dict[str, Any]:
+    """Read an MXNet ``.params`` file: a dict when its arrays have names, else a list.
+
+    The arrays are of type `NDArray`; those stored as sparse are of `nd.sparse`. With `mmap` values
+    stay on the disk until they are looked at; see `mxtrain.checkpoint.params.load_params`. Raises
+    MXNetError for a file that cannot be opened, FileFormatError for a damaged one.
+    """
     from mxtrain.checkpoint.params import load_params
 
-    return load_params(fname)
+    return load_params(fname, mmap)
+
+
+def load_frombuffer(buf: Any) -> list[Any] | dict[str, Any]:
+    """Read the content of a ``.params`` file from bytes, as `load` reads a file.
+
+    Raises TypeError for what has no bytes, FileFormatError for damaged ones.
+    """
+    from mxtrain.checkpoint.params import load_frombuffer as read
+
+    return read(buf)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
-from io import BufferedReader
+from io import BufferedReader, BytesIO
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -23,13 +25,22 @@ class Reader:
     ----------
     file : open for reading in binary mode, at its beginning.
     name : of the file, for messages.
+    size : of the file, in bytes.
+    mapped : the same file mapped into memory; arrays are then views of it instead of copies.
     """
 
-    def __init__(self, file: BufferedReader, name: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        file: BufferedReader | BytesIO,
+        name: str | os.PathLike[str],
+        size: int,
+        mapped: mmap | None = None,
+    ) -> None:
         self.name = os.fspath(name)
         self.position = 0
-        self.size = os.fstat(file.fileno()).st_size
+        self.size = size
         self._file = file
+        self._mapped = mapped
 
     @property
     def left(self) -> int:
@@ -52,6 +63,9 @@ class Reader:
     def skip(self, count: int, what: str) -> None:
         """Pass over `count` bytes."""
         self.need(count, what)
+        self._advance(count)
+
+    def _advance(self, count: int) -> None:
         self.position += count
         self._file.seek(self.position)
 
@@ -60,7 +74,7 @@ class Reader:
         self.need(count, what)
         data = self._file.read(count)
         if len(data) < count:
-            raise self.error(f"{what} ends early: the file became shorter while it was read")
+            raise self._shorter(what)
         self.position += count
         return data
 
@@ -71,9 +85,19 @@ class Reader:
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> Array:
         """Take an array in C order; its size must have been checked with `need`."""
+        if self._mapped is not None:
+            return self._view(self._mapped, shape, dtype)
         array = np.empty(shape, dtype)
-        size = self._file.readinto(array.reshape(-1).view(np.uint8).data)
-        if size < array.nbytes:
-            raise self.error(f"{what} ends early: the file became shorter while it was read")
+        if self._file.readinto(array.reshape(-1).view(np.uint8).data) < array.nbytes:
+            raise self._shorter(what)
         self.position += array.nbytes
         return array
+
+    def _view(self, mapped: mmap, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        count = math.prod(shape)
+        array = np.frombuffer(mapped, dtype, count, self.position).reshape(shape)
+        self._advance(array.nbytes)
+        return array
+
+    def _shorter(self, what: str) -> FileFormatError:
+        return self.error(f"{what} ends early: the file became shorter while it was read")

@@ -1,23 +1,21 @@
 """Row-sparse arrays: the rows of a large array that are not zero, and their numbers.
 
-Gradients of an embedding are of this kind: a batch touches a few rows of the table. MXNet scripts
-know them as ``mx.nd.sparse.row_sparse_array``.
+Gradients of an embedding are of this kind: a batch touches a few rows of the table.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mxtrain.context import Context, cpu
+from mxtrain.context import Context
 from mxtrain.errors import MXNetError
 from mxtrain.nd import NDArray, view
+from mxtrain.sparse.base import BaseSparseNDArray, ascending, typed
 
-__all__ = ["RowSparseNDArray", "row_sparse_array", "zeros"]
 
-
-class RowSparseNDArray:
+class RowSparseNDArray(BaseSparseNDArray):
     """An array of shape `(rows, ...)` of which only some rows are stored; the others are zero.
 
     Attributes
@@ -25,9 +23,11 @@ class RowSparseNDArray:
     data : the stored rows, `(k, ...)`.
     indices : their numbers, `(k,)` int64, strictly ascending.
     shape : of the whole array.
+
+    Raises MXNetError when these do not fit together.
     """
 
-    stype = "row_sparse"
+    stype: ClassVar[str] = "row_sparse"
 
     def __init__(self, data: Any, indices: Any, shape: tuple[int, ...]) -> None:
         self.data: NDArray = view(np.asarray(data))
@@ -41,48 +41,21 @@ class RowSparseNDArray:
                 f"a row-sparse array of shape {self.shape} stores rows of shape {self.shape[1:]} "
                 f"and one number for each; {self.data.shape} and {self.indices.shape} were given"
             )
-        if len(self.indices) and not (
-            self.indices[0] >= 0
-            and self.indices[-1] < self.shape[0]
-            and bool(np.all(np.diff(self.indices) > 0))
-        ):
+        if not ascending(self.indices, self.shape[0]):
             raise MXNetError(
                 f"row numbers are strictly ascending and within 0 and {self.shape[0] - 1}, "
-                f"these are {self.indices.tolist()[:10]}"
+                f"these are {self.indices[:10].tolist()}"
             )
 
     def assign(self, data: Any, indices: Any) -> None:
         """Take other rows, which are known to be ascending and of the right shape."""
         self.data, self.indices = view(data), view(indices)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The element type."""
-        dtype: np.dtype[Any] = self.data.dtype
-        return dtype
-
-    @property
-    def context(self) -> Context:
-        """The device the array lives on."""
-        return cpu()
-
     def todense(self) -> NDArray:
         """Return an ordinary array with zeros in the rows that are not stored."""
         dense = np.zeros(self.shape, self.dtype)
         dense[np.asarray(self.indices)] = self.data
         return view(dense)
-
-    def asnumpy(self) -> np.ndarray[Any, Any]:
-        """Return a dense NumPy array."""
-        return np.asarray(self.todense())
-
-    def tostype(self, stype: str) -> Any:
-        """Return the array in another storage type, ``default`` or ``row_sparse``."""
-        if stype == "default":
-            return self.todense()
-        if stype == self.stype:
-            return self
-        raise MXNetError(f"storage type is default or row_sparse, got '{stype}'")
 
     def astype(self, dtype: Any) -> RowSparseNDArray:
         """Return the array with another element type."""
@@ -99,7 +72,7 @@ class RowSparseNDArray:
 def row_sparse_array(
     arg1: Any, shape: tuple[int, ...] | None = None, ctx: Context | None = None, dtype: Any = None
 ) -> RowSparseNDArray:
-    """Make a row-sparse array from ``(data, indices)``, or from a dense array.
+    """Make a row-sparse array from ``(data, indices)``, a dense array, or just a shape.
 
     Element type float32 unless `dtype` says otherwise or the source is an array of this package.
     Row numbers are sorted; one that comes twice is an MXNetError.
@@ -109,8 +82,10 @@ def row_sparse_array(
     """
     if isinstance(arg1, RowSparseNDArray):
         return arg1.astype(dtype or arg1.dtype)
-    if isinstance(arg1, tuple) and len(arg1) == 2 and not np.isscalar(arg1[0]):
-        rows = _typed(arg1[0], dtype)
+    if isinstance(arg1, tuple) and all(isinstance(n, int) for n in arg1):
+        return RowSparseNDArray(np.zeros((0, *arg1[1:]), dtype or np.float32), [], arg1)
+    if isinstance(arg1, tuple) and len(arg1) == 2:
+        rows = typed(arg1[0], dtype)
         numbers = np.asarray(arg1[1], np.int64).reshape(-1)
         if shape is None:
             last = int(numbers.max()) + 1 if numbers.size else 0
@@ -118,8 +93,10 @@ def row_sparse_array(
         rows = rows.reshape(len(numbers), *shape[1:])
         order = np.argsort(numbers, kind="stable")
         return RowSparseNDArray(rows[order], numbers[order], shape)
-    dense = _typed(arg1, dtype)
-    kept = np.flatnonzero(dense.reshape(len(dense), -1).any(axis=1))
+    dense = typed(arg1, dtype)
+    if not dense.ndim:
+        raise MXNetError("a row-sparse array has at least one axis; a single number was given")
+    kept = np.flatnonzero(dense.any(axis=tuple(range(1, dense.ndim))))
     return RowSparseNDArray(dense[kept], kept, dense.shape)
 
 
@@ -149,19 +126,3 @@ def dense_rows(array: Any) -> Any:
             f"{len(array.indices)}"
         )
     return array.data
-
-
-def zeros(stype: str, shape: tuple[int, ...], ctx: Context | None = None, dtype: Any = None) -> Any:
-    """Make an array of zeros: no stored rows for ``row_sparse``."""
-    dtype = dtype or np.float32
-    if stype == "default":
-        return view(np.zeros(shape, dtype))
-    if stype != "row_sparse":
-        raise MXNetError(f"storage type is default or row_sparse, got '{stype}'")
-    return RowSparseNDArray(np.zeros((0, *shape[1:]), dtype), np.zeros(0, np.int64), shape)
-
-
-def _typed(source: Any, dtype: Any) -> np.ndarray[Any, Any]:
-    if dtype is None:
-        dtype = source.dtype if isinstance(source, NDArray) else np.float32
-    return np.array(source, dtype, subok=False)
