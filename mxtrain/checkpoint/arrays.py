@@ -7,7 +7,6 @@ nothing. A file is written as its ending says.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +15,18 @@ from typing import Any, BinaryIO
 from mxtrain.checkpoint import npz, params, tensors
 from mxtrain.checkpoint.atomic import replacing
 from mxtrain.checkpoint.naming import FORMATS, mxnet_names, names_metadata, plain_names
-from mxtrain.errors import FileFormatError, MXNetError
+from mxtrain.checkpoint.opening import open_regular, unreadable
+from mxtrain.errors import FileFormatError
 
-__all__ = ["FORMATS", "ArrayFile", "open_arrays", "read_arrays", "write_arrays", "write_parameters"]
+__all__ = [
+    "FORMATS",
+    "ArrayFile",
+    "open_arrays",
+    "read_arrays",
+    "recognised",
+    "write_arrays",
+    "write_parameters",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -57,22 +65,28 @@ def read_arrays(path: PathLike) -> dict[str, Any]:
     return open_arrays(path).arrays
 
 
-def open_arrays(path: PathLike) -> ArrayFile:
+def open_arrays(path: PathLike, mmap: bool = False) -> ArrayFile:
     """Read a file of arrays, and what else it says about them.
+
+    Parameters
+    ----------
+    path : the file.
+    mmap : let the arrays of ``.params`` and ``.safetensors`` be the file mapped into memory
+        instead of copies, with the risk that `params.load_params` tells of.
 
     Raises MXNetError for a file that cannot be opened, FileFormatError for one that is damaged,
     something else, or holds what NumPy cannot represent. Nothing is ever unpickled.
     """
     form = format_of(path)
     if form == ".params":
-        return _from_params(params.load_params(path))
-    try:
-        with Path(path).open("rb") as file:
+        return _from_params(params.load_params(path, mmap))
+    with open_regular(path) as file:
+        try:
             if form == ".npz":
                 return ArrayFile(form, npz.read_npz(file, os.fspath(path)))
-            found = tensors.read_safetensors(file, os.fspath(path))
-    except OSError as error:
-        raise _unreadable(path, error) from error
+            found = tensors.read_safetensors(file, os.fspath(path), mmap)
+        except OSError as error:
+            raise unreadable(path, error) from error
     names, named = mxnet_names(list(found.arrays), found.metadata)
     if not named:
         numbered = {str(i): found.arrays[str(i)] for i in range(len(found.arrays))}
@@ -89,16 +103,21 @@ def _from_params(found: list[Any] | dict[str, Any]) -> ArrayFile:
 def format_of(path: PathLike) -> str:
     """Return the format of a file, judged by its first bytes and then by its ending.
 
+    Raises as `recognised` does.
+    """
+    return recognised(path) or _by_ending(path) or ".params"
+
+
+def recognised(path: PathLike) -> str | None:
+    """Return the format that the first bytes of a file tell, None where they tell none.
+
     Raises MXNetError when it cannot be read, FileFormatError for the files of one array (``.npy``).
     """
-    try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            kind = "a folder" if Path(path).is_dir() else "no regular file"
-            raise MXNetError(f"cannot read {os.fspath(path)}: it is {kind}")
-        with Path(path).open("rb") as file:
-            return _by_content(file, path) or _by_ending(path) or ".params"
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with open_regular(path) as file:
+        try:
+            return _by_content(file, path)
+        except OSError as error:
+            raise unreadable(path, error) from error
 
 
 def _by_content(file: BinaryIO, path: PathLike) -> str | None:
@@ -119,10 +138,6 @@ def _by_content(file: BinaryIO, path: PathLike) -> str | None:
 def _by_ending(path: PathLike) -> str | None:
     ending = Path(path).suffix.lower()
     return ending if ending in FORMATS else None
-
-
-def _unreadable(path: PathLike, error: OSError) -> MXNetError:
-    return MXNetError(f"cannot read {os.fspath(path)}: {error.strerror or error}")
 
 
 def write_arrays(

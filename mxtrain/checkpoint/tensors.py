@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BufferedReader
+from mmap import ACCESS_COPY, mmap
 from typing import Any
 
 import numpy as np
@@ -68,9 +70,13 @@ class _Tensor:
         return np.dtype("uint16" if self.code == _BFLOAT16 else DTYPES[self.code])
 
 
-def read_safetensors(file: BufferedReader, name: str) -> TensorFile:
-    """Read an open file called `name` (FileFormatError where it is damaged or something else)."""
-    reader = Reader(file, name)
+def read_safetensors(file: BufferedReader, name: str, mmap: bool = False) -> TensorFile:
+    """Read an open file called `name`, or with `mmap` map its values into memory.
+
+    Raises FileFormatError where it is damaged or something else.
+    """
+    size = os.fstat(file.fileno()).st_size
+    reader = Reader(file, name, size, _mapping(file) if mmap and size else None)
     table, metadata = _read_table(reader)
     start = reader.position
     read = {}
@@ -93,6 +99,10 @@ def read_safetensors(file: BufferedReader, name: str) -> TensorFile:
         raise reader.error(f"{reader.left} bytes follow the last tensor")
     stored = {tensor.name: "bfloat16" for tensor in table if tensor.code == _BFLOAT16}
     return TensorFile({tensor.name: read[tensor.name] for tensor in table}, stored, metadata)
+
+
+def _mapping(file: BufferedReader) -> mmap:
+    return mmap(file.fileno(), 0, access=ACCESS_COPY)
 
 
 def _values(reader: Reader, tensor: _Tensor, what: str) -> Array:

@@ -283,12 +283,12 @@ def test_flipped_bytes_are_refused_or_harmless(tmp_path: Path, ending: str) -> N
 
 
 def test_strange_files(tmp_path: Path) -> None:
-    with pytest.raises(MXNetError, match="it is a folder"):
+    with pytest.raises(MXNetError, match="Is a directory"):
         read_arrays(tmp_path)
     with pytest.raises(MXNetError, match=r"missing\.npz: No such file"):
         read_arrays(tmp_path / "missing.npz")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(MXNetError, match="no regular file"):
+    with pytest.raises(MXNetError, match="pipe"):
         read_arrays(tmp_path / "pipe")
     np.save(tmp_path / "w.npy", np.zeros(2))
     with pytest.raises(FileFormatError, match="savez"):
