@@ -36,13 +36,15 @@ OPTIMIZER_MANAGED = {
 }
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
+def load(path: str | Path, overrides: Sequence[str] = (), files: bool = True) -> RunSpec:
     """Read and check the config file `path`; every mistake in it is found at once.
 
     Parameters
     ----------
     path : the YAML file; relative paths in it are relative to its folder.
     overrides : ``path=value`` texts that replace values of the file, as ``--set`` gives them.
+    files : whether data and network are looked at as well; a run that has trained can be used
+        where they have gone.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunSpec:
     root = override.apply(root, overrides, problems)
     if not root.is_mapping:
         problems.raise_if_any()
-    return check(root, Context(problems, Path(path).resolve().parent))
+    return check(root, Context(problems, Path(path).resolve().parent, files))
 
 
 def check(root: Node, context: Context) -> RunSpec:
@@ -134,7 +136,7 @@ def _read_lr_scheduler(node: Node, path: str, context: Context) -> Any:
 
 def _check_network(root: Node, context: Context, parts: dict[str, Any]) -> tuple[Component, ...]:
     symbol, data = parts.get("symbol", BAD), parts.get("data", BAD)
-    if symbol is BAD:
+    if symbol is BAD or not context.looks_at_files:
         return ()
     from mxtrain.config.network import check_network
 

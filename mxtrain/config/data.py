@@ -38,7 +38,7 @@ def read_data(node: Node, path: str, context: Context) -> Any:
         },
     )
     before = len(context.problems)
-    if spec is not BAD:
+    if spec is not BAD and context.looks_at_files:
         _check_columns(spec, node, path, context)
     return spec if len(context.problems) == before else BAD
 

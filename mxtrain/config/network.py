@@ -77,8 +77,8 @@ def _read_python(node: Node, path: str, context: Context) -> Any:
         return BAD
     arguments = {key: child.plain() for key, child in node.value.items() if key not in known}
     spec = _with_file(PythonSymbol(**values, arguments=arguments), "python", node, path, context)
-    if spec is BAD:
-        return BAD
+    if spec is BAD or not context.looks_at_files:
+        return spec
     try:
         module = plugins.load_file(Path(spec.python))
         function = plugins.function_of(module, spec.function)

@@ -40,10 +40,14 @@ Reader = Callable[[Node, str], Any]
 
 @dataclass(frozen=True)
 class Context:
-    """What every reader needs: where problems go, and what paths are relative to."""
+    """What every reader needs: where problems go, and what paths are relative to.
+
+    `looks_at_files` is whether what lies in files is checked as well: data, graphs, weights.
+    """
 
     problems: Problems
     folder: Path
+    looks_at_files: bool = True
 
     def bad(self, node: Node, path: str, text: str) -> Any:
         """Note a problem with the value `node` and return `BAD`."""

@@ -71,7 +71,7 @@ def _bound_module(spec: RunSpec, symbol: Symbol, data: RunData, labels: Sequence
         symbol,
         data_names=["data"],
         label_names=labels,
-        state_names=_state_names(symbol),
+        state_names=outputs.state_names(symbol),
         backend=spec.backend,
     )
     rows = spec.data.batch_size
@@ -81,17 +81,6 @@ def _bound_module(spec: RunSpec, symbol: Symbol, data: RunData, labels: Sequence
     ]
     module.bind([DataDesc("data", (rows, *data.train.data.shape[1:]))], shapes)
     return module
-
-
-def _state_names(symbol: Symbol) -> list[str]:
-    """Inputs that a run neither learns nor reads: initial states of recurrent operators."""
-    return [
-        entry.node.name
-        for node in symbol.nodes()
-        if not node.is_variable
-        for name, entry in zip(node.operator.arguments(), node.inputs, strict=False)
-        if name in ("state", "state_cell") and entry.node.is_variable
-    ]
 
 
 def _check_classes(module: Module, heads: Sequence[Head], data: RunData) -> None:

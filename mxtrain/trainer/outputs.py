@@ -64,6 +64,20 @@ def _kind(head: Head) -> str:
     return "value" if getattr(head.operator, "use_ignore", False) else "class"
 
 
+def state_names(symbol: Symbol) -> list[str]:
+    """Return the inputs that are neither learned nor read: states recurrent operators begin with.
+
+    They are zero.
+    """
+    return [
+        entry.node.name
+        for node in symbol.nodes()
+        if not node.is_variable
+        for name, entry in zip(node.operator.arguments(), node.inputs, strict=False)
+        if name in ("state", "state_cell") and entry.node.is_variable
+    ]
+
+
 def describe(symbol: Symbol, input_shape: tuple[int, ...], shapes: dict[str, Any]) -> str:
     """Return the network in a line: ``64 -> fc1 128 -> relu1 128 -> softmax 10``.
 
