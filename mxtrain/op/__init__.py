@@ -36,6 +36,7 @@ from mxtrain.op import (
     svm_output,
     transpose,
     unary,
+    up_sampling,
     where,
 )
 from mxtrain.op.base import Operator, create, register, registry
@@ -73,5 +74,6 @@ __all__ = [
     "svm_output",
     "transpose",
     "unary",
+    "up_sampling",
     "where",
 ]

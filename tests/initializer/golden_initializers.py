@@ -13,10 +13,6 @@ import mxtrain as mx
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "initializers.json").read_text())
 
-NOT_THERE_YET = {
-    "UpSampling": "operator not yet there: UpSampling",
-}
-
 
 class Case(NamedTuple):
     """One entry: its section of the file, an id and its contents."""
@@ -24,14 +20,6 @@ class Case(NamedTuple):
     section: str
     id: str
     entry: Any
-
-    @property
-    def missing(self) -> str | None:
-        """Why the case cannot run yet."""
-        text = f"{self.section} {json.dumps(self.entry)}"
-        if self.section == "registry_names":
-            return None
-        return next((why for word, why in NOT_THERE_YET.items() if word in text), None)
 
 
 def cases() -> list[Case]:
@@ -47,14 +35,13 @@ def cases() -> list[Case]:
 
 
 ALL = cases()
-RUNNABLE = [case for case in ALL if case.missing is None]
 
 
 def of(section: str) -> list[Any]:
-    """The runnable cases of a section, as pytest parameters with ids."""
+    """The cases of a section, as pytest parameters with ids."""
     import pytest
 
-    return [pytest.param(c.entry, id=c.id) for c in RUNNABLE if c.section == section]
+    return [pytest.param(c.entry, id=c.id) for c in ALL if c.section == section]
 
 
 def made(text: str) -> Any:

@@ -116,6 +116,33 @@ SOFTMAXES = [
     case("SoftmaxActivation", {"data": (2, 3, 2)}, mode="channel"),
 ]
 
+UPSAMPLINGS = [
+    *(
+        case("UpSampling", {"data": (2, 2, 2, 3)}, scale=scale, sample_type="nearest")
+        for scale in (1, 2, 3)
+    ),
+    *(
+        case(
+            "UpSampling",
+            {"first": (2, 2, 1, 2), "second": (2, 2, 2, 4), "third": (2, 2, 4, 8)},
+            scale=4,
+            sample_type="nearest",
+            multi_input_mode=mode,
+        )
+        for mode in ("concat", "sum")
+    ),
+    *(
+        case(
+            "UpSampling",
+            {"data": (2, 2, 2, 3), "weight": (2, 1, length, length)},
+            scale=scale,
+            sample_type="bilinear",
+            num_filter=2,
+        )
+        for scale, length in ((1, 1), (2, 4), (3, 5), (4, 8))
+    ),
+]
+
 OTHERS = [
     case("identity", {"data": (2, 3)}),
     *(case("smooth_l1", {"data": CORNERLESS}, scalar=s) for s in (1.0, 1.5, 0.0)),
@@ -161,4 +188,4 @@ LOSSES = [
     loss_case("make_loss", (4, 3), None),
 ]
 
-CASES = LAYERS + NORMALIZATIONS + SOFTMAXES + OTHERS + LOSSES
+CASES = LAYERS + NORMALIZATIONS + SOFTMAXES + UPSAMPLINGS + OTHERS + LOSSES

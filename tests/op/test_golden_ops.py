@@ -33,7 +33,6 @@ NOT_YET_THERE = {
     "SequenceLast",
     "SequenceMask",
     "SequenceReverse",
-    "UpSampling",
 }
 
 # Arrays of a case that MXNet computes otherwise, and why. Each has a test below of what we do.

@@ -32,6 +32,11 @@ LAYERS: list[tuple[str, dict[str, Any]]] = [
     *((f"{kind}RegressionOutput", {}) for kind in ("Linear", "Logistic", "MAE")),
     *(("SVMOutput", {"use_linear": linear}) for linear in (False, True)),
     *(("MakeLoss", {"normalization": kind}) for kind in ("null", "batch", "valid")),
+    *(("UpSampling", {"scale": s, "sample_type": "nearest"}) for s in (2, 3)),
+    *(
+        ("UpSampling", {"scale": s, "sample_type": "bilinear", "num_filter": SHAPE[1]})
+        for s in (2, 3)
+    ),
     *((name, {}) for name in ("make_loss", "BlockGrad", "identity", "smooth_l1")),
 ]
 

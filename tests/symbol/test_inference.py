@@ -221,7 +221,13 @@ def test_inputs_with_types_of_their_own(name: str) -> None:
     assert [np.dtype(t).name for t in [*found, *outputs]] == [*arguments, output]
 
 
-REQUIRED = {"act_type": "relu", "num_outputs": 2, "dtype": "float32", "shape": (-1,)}
+REQUIRED = {
+    "act_type": "relu",
+    "num_outputs": 2,
+    "dtype": "float32",
+    "shape": (-1,),
+    "sample_type": "nearest",
+}
 
 
 @pytest.mark.parametrize("op", registry.names())
