@@ -20,7 +20,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("Relu", "Floor", "Ceil", "Round", "Softmax", "LogSoftmax"), _FLOATS),
     **dict.fromkeys(("ReduceMean", "Gemm", "Pow"), _FLOATS),
     **dict.fromkeys(("Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh"), _SINGLE),
-    **dict.fromkeys(("Asinh", "Acosh", "Atanh", "Erf"), _SINGLE),
+    **dict.fromkeys(("Asinh", "Acosh", "Atanh", "Erf", "ConvTranspose"), _SINGLE),
     **dict.fromkeys(("Softsign", "Softplus", "Elu", "Selu", "LeakyRelu", "PRelu"), _SINGLE),
 }
 _WIDER = {"int8": "int32", "uint8": "int32", "int32": "float64", "int64": "float64"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from mxtrain.export.converters import (
     elementwise,
+    images,
     indexing,
     joining,
     matrices,
@@ -28,6 +29,7 @@ __all__ = [
     "converter_of",
     "converts",
     "elementwise",
+    "images",
     "indexing",
     "joining",
     "matrices",
