@@ -11,6 +11,8 @@ from mxtrain.symbol import Symbol
 
 # Operators whose labels are class numbers; those of the others are values.
 _CLASSIFIERS = ("SoftmaxOutput", "SVMOutput")
+# Those whose labels are values even where all of them are whole numbers.
+_REGRESSIONS = ("LinearRegressionOutput", "MAERegressionOutput")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def label_kinds(symbol: Symbol, heads: Sequence[Head]) -> dict[str, str]:
 
 
 def _kind(head: Head) -> str:
+    if head.operator.op_name in _REGRESSIONS:
+        return "value"
     if not head.classifies:
         return "auto"
     # With an ignored label the numbers are the network's own: class names would renumber them.
