@@ -12,7 +12,7 @@ from mxtrain.trainer.errors import SetupError
 
 if TYPE_CHECKING:
     from mxtrain.executor import Executor
-    from mxtrain.trainer.build import Built
+    from mxtrain.trainer.build import Network
 
 Array = np.ndarray[Any, Any]
 Run = Callable[[Program], None]
@@ -26,7 +26,7 @@ class BoundBatch:
 
     Parameters
     ----------
-    built : the module.
+    built : the module with its outputs and labels.
     rows : the batch size.
     class_weights : factors of the classes by label input.
     run : runs a program; a profile puts its timer here.
@@ -40,7 +40,7 @@ class BoundBatch:
 
     def __init__(
         self,
-        built: Built,
+        built: Network,
         rows: int,
         class_weights: Mapping[str, Array],
         run: Run = Program.run,

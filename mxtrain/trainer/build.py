@@ -27,18 +27,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Built:
-    """A module bound and initialized for a run.
+class Network:
+    """A bound module with weights.
 
     `heads` are the outputs that are learned, `labels` the label inputs in the order of the data's
-    label columns, and `initializer` what filled the parameters.
+    label columns.
     """
 
-    spec: RunSpec
     module: Module
-    data: RunData
     heads: list[Head]
     labels: list[str]
+
+
+@dataclass(frozen=True)
+class Built(Network):
+    """A module bound and initialized for a run; `initializer` is what filled the parameters."""
+
+    spec: RunSpec
+    data: RunData
     initializer: Any
 
 
@@ -63,7 +69,7 @@ def build(spec: RunSpec) -> Built:
         if isinstance(error, DataError):
             raise
         raise SetupError(str(error)) from error
-    return Built(spec, module, data, heads, list(kinds), start)
+    return Built(module, heads, list(kinds), spec, data, start)
 
 
 def _bound_module(spec: RunSpec, symbol: Symbol, data: RunData, labels: Sequence[str]) -> Module:

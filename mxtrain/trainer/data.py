@@ -92,7 +92,7 @@ def load(spec: DataSpec, label_kinds: Mapping[str, str], seed: int) -> RunData:
 
     Raises DataError, with file, row and column, for rows that cannot be used.
     """
-    train = _read(spec.train, spec)
+    train = read_source(spec.train, spec)
     _refuse_empty(train)
     labels = _learn_labels(train, label_kinds)
     eval_rows, eval_source = None, ""
@@ -100,7 +100,7 @@ def load(spec: DataSpec, label_kinds: Mapping[str, str], seed: int) -> RunData:
         eval_source = f"{spec.eval.fraction:.4g} of {train.path}"
         train, eval_rows = split(train, labels, spec.eval.fraction, seed)
     elif spec.eval is not None:
-        eval_rows = _read(spec.eval, spec)
+        eval_rows = read_source(spec.eval, spec)
         eval_source = str(eval_rows.path)
         _refuse_empty(eval_rows)
     if spec.batch_size > train.n:
@@ -111,14 +111,15 @@ def load(spec: DataSpec, label_kinds: Mapping[str, str], seed: int) -> RunData:
         )
     features = Features.fit(train, spec.features.scale)
     return RunData(
-        _prepared(train, features, labels, str(train.path)),
-        None if eval_rows is None else _prepared(eval_rows, features, labels, eval_source),
+        prepared(train, features, labels, str(train.path)),
+        None if eval_rows is None else prepared(eval_rows, features, labels, eval_source),
         features,
         labels,
     )
 
 
-def _read(source: SourceSpec, spec: DataSpec) -> Dataset:
+def read_source(source: SourceSpec, spec: DataSpec) -> Dataset:
+    """Read the file of a source; the columns are those that `spec` chooses."""
     if source.kind == "idx" or source.images is not None:
         images, labels = source.images or source.path or "", source.labels
         shown = None if labels is None else shown_path(labels)
@@ -178,7 +179,10 @@ def _label_columns(dataset: Dataset, names: list[str]) -> list[Dataset]:
     ]
 
 
-def _prepared(dataset: Dataset, features: Features, labels: dict[str, Labels], source: str) -> Rows:
+def prepared(
+    dataset: Dataset, features: Features, labels: Mapping[str, Labels], source: str
+) -> Rows:
+    """Return rows as the network reads them: scaled, and with the numbers of their classes."""
     columns = _label_columns(dataset, list(labels))
     prepared = [kind.apply(c) for kind, c in zip(labels.values(), columns, strict=True)]
     return Rows(source, features.apply(dataset), tuple(prepared))

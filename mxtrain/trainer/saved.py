@@ -212,7 +212,7 @@ def _roles(
     arg_params, aux_params, unused = found
     given = [name for name in graph.list_arguments() if name not in arg_params]
     kinds = outputs.label_kinds(graph, outputs.heads_of(graph))
-    labels = [name for name in given if name in kinds]
+    labels = [name for name in kinds if name in given]
     states = [name for name in given if name in outputs.state_names(graph)]
     rest = [name for name in given if name not in labels and name not in states]
     missing = [name for name in rest if name != "data" and name.endswith(_PARAMETER_ENDINGS)]
