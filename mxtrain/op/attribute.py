@@ -85,9 +85,14 @@ def parse_text(setting: Setting, text: str, operator: str) -> Any:
     except ValueError as error:
         reason = f": {error}" if str(error) else ""
         raise MXNetError(
-            f"{operator}: attribute {setting.name}='{text}' is not {describe(setting)}{reason}"
+            f"{operator}: attribute {setting.name}='{_shortened(text)}' is not "
+            f"{describe(setting)}{reason}"
         ) from None
     return value
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def describe(setting: Setting) -> str:

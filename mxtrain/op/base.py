@@ -63,6 +63,10 @@ class Operator(Declared):
         """Return the names of the visible outputs."""
         return self.output_names
 
+    def count_outputs(self) -> int:
+        """Return the number of visible outputs."""
+        return len(self.outputs())
+
     def hidden_outputs(self) -> int:
         """Return how many further outputs MXNet's files count for this operator."""
         return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from mxtrain.op.base import Operator, register
 from mxtrain.op.shape import Mismatch, Shapes, axis_of, show
@@ -131,6 +131,10 @@ class Reverse(Part):
         return tuple(slice(None, None, -1 if i in named else None) for i in range(len(shape)))
 
 
+# More pieces than any network has; a damaged file may ask for any number.
+MOST_PIECES = 65536
+
+
 @register(aliases=("split",))
 class SliceChannel(Operator):
     """Cut an axis into `num_outputs` equal pieces, one output each.
@@ -140,13 +144,17 @@ class SliceChannel(Operator):
     Source: MXNet operator `SliceChannel`.
     """
 
-    num_outputs: Annotated[int, Ge(1), "number of pieces"]
+    num_outputs: Annotated[int, Ge(1), Le(MOST_PIECES), "number of pieces"]
     axis: Annotated[int, "axis to cut"] = 1
     squeeze_axis: Annotated[bool, "remove the axis, which must have size num_outputs"] = False
 
     def outputs(self) -> tuple[str, ...]:
         """Return `output0`, `output1`, ..."""
         return tuple(f"output{number}" for number in range(self.num_outputs))
+
+    def count_outputs(self) -> int:
+        """Return their number without making the names: files are asked this for every input."""
+        return self.num_outputs
 
     def infer_shape(self, inputs: Shapes, outputs: Shapes) -> tuple[Shapes, Shapes]:
         """Infer the pieces, all alike, or the input from any piece."""

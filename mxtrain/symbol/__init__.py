@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Number
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mxtrain.errors import MXNetError, closest
+from mxtrain.errors import FileFormatError, MXNetError, closest
 from mxtrain.op import registry
 from mxtrain.symbol.arithmetic import FUNCTIONS, NUMBERS, combine
 from mxtrain.symbol.compose import create, function, variable
@@ -34,17 +33,26 @@ def Group(symbols: Sequence[Symbol]) -> Symbol:
 
 
 def load(fname: str) -> Symbol:
-    """Read an MXNet ``-symbol.json`` file."""
+    """Read an MXNet ``-symbol.json`` file, of 1.9.1 or earlier (of a later one with a UserWarning).
+
+    Raises MXNetError when it cannot be opened or has unknown operators or attributes (it names all
+    of them), FileFormatError when it is damaged or something else.
+    """
+    from mxtrain.checkpoint.opening import open_regular, unreadable
+
     try:
-        text = Path(fname).read_text(encoding="utf-8")
+        with open_regular(fname) as file:
+            text = file.read().decode()
     except OSError as error:
-        raise MXNetError(f"cannot read the symbol file {fname}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise MXNetError(f"{fname} is not a symbol file: it is not UTF-8 text") from None
+        raise unreadable(fname, error) from error
+    except UnicodeDecodeError as error:
+        raise FileFormatError(
+            f"{fname}: byte {error.start}: not a symbol file: it is not UTF-8 text"
+        ) from None
     try:
         return load_json(text)
     except MXNetError as error:
-        raise MXNetError(f"{fname}: {error}") from None
+        raise type(error)(f"{fname}: {error}") from None
 
 
 def _or_number(name: str) -> Callable[[Any, Any], Any]:
