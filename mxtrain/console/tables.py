@@ -103,6 +103,18 @@ def paragraph(text: str, stream: TextIO, indent: str = "") -> None:
         write(stream, line)
 
 
+def labelled(lines: Sequence[tuple[str, str]], stream: TextIO) -> None:
+    """Write (label, text) lines with the texts below one another, wrapped on a terminal."""
+    import shutil
+    import textwrap
+
+    width = max((len(label) for label, _ in lines), default=0) + 2
+    columns = min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 10**6
+    for label, text in lines:
+        for number, part in enumerate(textwrap.wrap(text, max(columns - width, 20)) or [""]):
+            write(stream, f"{'' if number else label:<{width}}{part}".rstrip())
+
+
 def heading(text: str, stream: TextIO) -> None:
     """Write the heading of a section, underlined."""
     write(stream, text)

@@ -24,6 +24,16 @@ class Scaling:
     factor: Array
     dtype: str = "float64"
 
+    def apply(self, rows: Array) -> Array:
+        """Return rows of a file as the network was given them, float32."""
+        return ((rows.astype(np.float64) - self.offset) * self.factor).astype(np.float32)
+
+    def undo(self, scaled: Array) -> Array:
+        """Return rows of a file that become `scaled`; columns of factor 0 their one value."""
+        varies = self.factor != 0
+        spread = np.divide(1.0, self.factor, out=np.zeros_like(self.factor), where=varies)
+        return scaled * spread + self.offset
+
     def emit(self, writer: Writer, name: str, dtype: str) -> Value:
         """Add the nodes behind the input `name`, and return the result as `dtype`.
 

@@ -59,7 +59,7 @@ class Features:
         Columns are found by name, in any order. Raises DataError if they are not the columns of
         the training data, if samples have another shape, or if a number is too large.
         """
-        data = self._in_order(dataset)
+        data = self.in_order(dataset)
         if not self.factor:
             if data.dtype in (np.uint8, np.float32):
                 return data
@@ -103,8 +103,11 @@ class Features:
             )
         return found
 
-    def _in_order(self, dataset: Dataset) -> Array:
-        """Return the data with the columns in the order of training."""
+    def in_order(self, dataset: Dataset) -> Array:
+        """Return the data, not scaled, with the columns in the order of training.
+
+        Raises DataError if columns or shape are not those of the training data.
+        """
         missing = [name for name in self.columns if name not in dataset.names]
         extra = [name for name in dataset.names if name not in self.columns]
         if missing or extra:
