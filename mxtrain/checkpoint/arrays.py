@@ -103,9 +103,12 @@ def _from_params(found: list[Any] | dict[str, Any]) -> ArrayFile:
 def format_of(path: PathLike) -> str:
     """Return the format of a file, judged by its first bytes and then by its ending.
 
-    Raises as `recognised` does.
+    Raises as `recognised` does, and FileFormatError where neither tells.
     """
-    return recognised(path) or _by_ending(path) or ".params"
+    found = recognised(path) or _by_ending(path)
+    if found is None:
+        raise FileFormatError(f"{os.fspath(path)} is no file of arrays ({', '.join(FORMATS)})")
+    return found
 
 
 def recognised(path: PathLike) -> str | None:
