@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mxtrain.config.component import read_component
-from mxtrain.config.document import Node
+from mxtrain.config.document import Node, parse
+from mxtrain.config.problem import Mark, Problems
 from mxtrain.config.section import BAD, Context, joined, read_section, settings_by_name
 from mxtrain.config.spec import CheckpointSpec, Component, EarlyStoppingSpec, FitSpec
 from mxtrain.errors import closest
@@ -49,6 +51,18 @@ def _read_metrics(node: Node, path: str, context: Context) -> Any:
         inner = f"{path}[{number}]" if node.is_list else path
         found.append(read_component(item, inner, context, registry, METRIC_MANAGED, spellings))
     return BAD if any(item is BAD for item in found) else tuple(found)
+
+
+def metrics_of(text: str) -> tuple[Component, ...]:
+    """Return the metrics that a text on the command line names: ``accuracy,ce``.
+
+    Settings stand in braces: ``{name: topkaccuracy, top_k: 5}``. ConfigErrors for what is wrong.
+    """
+    problems, mark = Problems(), Mark("--metrics")
+    node = parse(text if text.startswith("[") else f"[{text}]", mark, problems, "")
+    found = BAD if node is None else _read_metrics(node, "metrics", Context(problems, Path()))
+    problems.raise_if_any()
+    return tuple(found)
 
 
 def shown_names() -> dict[str, str]:

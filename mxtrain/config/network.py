@@ -134,7 +134,7 @@ def check_network(
         names = ", ".join(f"'{name}'" for name in labels)
         text = f"missing: the network has the label {names}; name its column"
         context.bad(data_node.value["train"], "data.train.label", text)
-    return _metrics(symbol)
+    return usual_metrics(symbol)
 
 
 def label_names(symbol: Symbol) -> list[str]:
@@ -206,6 +206,7 @@ def _report(
     context.bad(node, "symbol", str(error))
 
 
-def _metrics(symbol: Symbol) -> tuple[Component, ...]:
+def usual_metrics(symbol: Symbol) -> tuple[Component, ...]:
+    """Return the metrics that the outputs of a network ask for, where none are given."""
     names = [_METRICS.get(entry.node.op or "") for entry in symbol.entries]
     return tuple(Component(name) for name in dict.fromkeys(names) if name)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,8 +106,11 @@ class SavedModel:
             if needed[name] and needed[name] != array.shape
         ]
 
-    def check_rows(self, row_shape: Shape, source: str) -> None:
-        """Raise MXNetError unless rows of this shape, those of `source`, fit the network."""
+    def check_rows(self, row_shape: Shape, source: str, advice: str = "") -> None:
+        """Raise MXNetError unless rows of this shape, those of `source`, fit the network.
+
+        `advice` is what to do where they have more numbers than it takes.
+        """
         try:
             wrong = self.misfits(row_shape)
         except MXNetError as error:
@@ -116,6 +120,8 @@ class SavedModel:
         wanted = self.row_shape
         if wanted is not None and wanted != row_shape:
             text = f"the network takes {_by(wanted)} numbers a row, {source} has {_by(row_shape)}"
+            if advice and prod(row_shape) > prod(wanted):
+                text = f"{text}; {advice}"
         else:
             text = f"rows of {_by(row_shape)} numbers, as in {source}, do not fit the network"
         raise MXNetError(f"{text} ({wrong[0]})")
