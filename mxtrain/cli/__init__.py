@@ -8,6 +8,8 @@ from mxtrain.cli.group import LazyGroup
 
 COMMANDS = {
     "fit": ("mxtrain.cli.fit", "Train the network of a config."),
+    "predict": ("mxtrain.cli.predict", "Predict rows with a trained model."),
+    "evaluate": ("mxtrain.cli.evaluate", "Measure a trained model on rows with labels."),
     "compare": ("mxtrain.cli.compare", "Train with several optimizers and rank them."),
     "validate": ("mxtrain.cli.validate", "Check a config without running it."),
     "summary": ("mxtrain.cli.summary", "Show layers, shapes, parameters and memory."),
@@ -15,6 +17,7 @@ COMMANDS = {
     "inspect": ("mxtrain.cli.inspect", "Look into weights, graphs and run folders."),
     "diff": ("mxtrain.cli.diff", "Show how two files or runs differ."),
     "convert": ("mxtrain.cli.convert", "Write a file of arrays in another format."),
+    "export": ("mxtrain.cli.export", "Write a model as an ONNX file."),
     "init": ("mxtrain.cli.init", "Show or write the initial weights."),
     "new": ("mxtrain.cli.new", "Write a starter config with its data."),
     "show": ("mxtrain.cli.show", "Explain an optimizer, operator, metric, ..."),
