@@ -42,7 +42,7 @@ def command(
     """
     target = None if dump is None else _with_ending(dump)
     spec = load_spec(config, overrides, backend, seed)
-    from mxtrain.trainer.inspect import initial_weights
+    from mxtrain.trainer.preview import initial_weights
 
     weights = initial_weights(spec)
     if target is not None:

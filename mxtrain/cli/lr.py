@@ -33,7 +33,7 @@ def command(
     number per update.
     """
     spec = load_spec(config, overrides, backend, seed)
-    from mxtrain.trainer.inspect import rates
+    from mxtrain.trainer.preview import rates
 
     found = rates(spec)
     if as_json:

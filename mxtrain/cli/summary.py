@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Show layers, shapes, parameters and memory of CONFIG (default: ./config.yaml)."""
     spec = load_spec(config, overrides, backend, seed)
-    from mxtrain.trainer.inspect import summary
+    from mxtrain.trainer.preview import summary
 
     found = summary(spec)
     if as_json:

@@ -79,7 +79,7 @@ SUMMARY = Summary(
 
 
 def test_summary_shows_layers_parameters_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake(monkeypatch, "mxtrain.trainer.inspect", summary=lambda spec: SUMMARY)
+    fake(monkeypatch, "mxtrain.trainer.preview", summary=lambda spec: SUMMARY)
     lines = [line.split() for line in invoke("summary").output.splitlines()]
     assert ["fc1", "FullyConnected", "64x128", "8,320"] in lines
     assert ["softmax", "SoftmaxOutput", "64x128", "0", "loss"] in lines
@@ -91,7 +91,7 @@ def test_summary_shows_layers_parameters_and_memory(monkeypatch: pytest.MonkeyPa
 
 def shown_rates(monkeypatch: pytest.MonkeyPatch, *rates: float, **changes: Any) -> str:
     found = Rates(tuple(rates), 10, "sgd", "factor", **changes)
-    fake(monkeypatch, "mxtrain.trainer.inspect", rates=lambda spec: found)
+    fake(monkeypatch, "mxtrain.trainer.preview", rates=lambda spec: found)
     return invoke("lr").output
 
 
@@ -119,7 +119,7 @@ def test_lr_of_a_long_run_shows_some_epochs_with_both_ends(monkeypatch: pytest.M
 
 def test_lr_json_has_every_update(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Rates((0.1, 0.2), 10, "sgd", "constant")
-    fake(monkeypatch, "mxtrain.trainer.inspect", rates=lambda spec: found)
+    fake(monkeypatch, "mxtrain.trainer.preview", rates=lambda spec: found)
     assert json.loads(invoke("lr", "--json").output)["rates"] == [0.1, 0.2]
 
 
@@ -132,7 +132,7 @@ WEIGHTS = (
 
 @pytest.fixture
 def weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake(monkeypatch, "mxtrain.trainer.inspect", initial_weights=lambda spec: WEIGHTS)
+    fake(monkeypatch, "mxtrain.trainer.preview", initial_weights=lambda spec: WEIGHTS)
 
 
 @pytest.mark.usefixtures("weights")

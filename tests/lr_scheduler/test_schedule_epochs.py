@@ -18,7 +18,7 @@ from mxtrain.lr_scheduler import FactorScheduler, MultiFactorScheduler, PolySche
 from mxtrain.lr_scheduler.updates import in_updates, units
 from mxtrain.module import Module
 from mxtrain.trainer.errors import SetupError
-from mxtrain.trainer.inspect import rates
+from mxtrain.trainer.preview import rates
 from mxtrain.trainer.run import fit
 
 CONFIG = """\
