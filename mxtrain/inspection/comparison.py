@@ -74,11 +74,18 @@ def compare(a: Path, b: Path, tolerance: float = 0.0) -> Comparison:
 
 
 def _graph_changes(a: Path, b: Path) -> list[Change]:
-    return changed(_graph(graph_report(a)), _graph(graph_report(b)))
+    of_a, of_b = graph_report(a), graph_report(b)
+    # Without its operators a graph cannot say which variables are auxiliary, nor name its outputs.
+    known = not (of_a.unknown or of_b.unknown)
+    return changed(_graph(of_a, known), _graph(of_b, known))
 
 
-def _graph(report: GraphReport) -> dict[str, Any]:
-    variables = {f"{each.kind} {each.name}": each.attrs for each in report.variables}
+def _graph(report: GraphReport, known: bool) -> dict[str, Any]:
+    variables = {
+        f"{each.kind if known else 'variable'} {each.name}": each.attrs
+        for each in report.variables
+        if known or each.kind != "output"
+    }
     return {"written by": report.written_by} | _nodes(report.nodes) | variables
 
 
