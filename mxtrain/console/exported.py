@@ -24,8 +24,10 @@ def show_exported(exported: Exported, stream: TextIO) -> None:
     lines += [("input", _port(port, exported.scaled.get(port.name, ""))) for port in report.inputs]
     lines += [("output", _port(port, "")) for port in report.outputs]
     lines += [("note", note) for note in [*report.notes, exported.missing] if note]
-    rows = count(report.rows, "row")
-    what = f"random {rows}" if exported.rows == "random" else f"{rows} of {exported.rows}"
+    if exported.rows == "random":
+        what = count(report.rows, "random row")
+    else:
+        what = f"{count(report.rows, 'row')} of {exported.rows}"
     lines += [
         ("compared", f"with mxtrain on {what}, in batches of {_listed(found.batches)}"),
         ("difference", f"{found.difference:.2g}, allowed is {report.tolerance:g}"),

@@ -67,10 +67,12 @@ def infer(
     known_types = fill_types(order, infer_types(order, named))
     if batch is not None:
         return Inferred(order, _at(symbol, order, inputs, parameters, batch), known_types)
-    try:
-        tried = [_at(symbol, order, inputs, parameters, n) for n in BATCHES]
-    except ShapeError as error:
-        raise FixedBatchError(str(error)) from error
+    tried = []
+    for rows in BATCHES:
+        try:
+            tried.append(_at(symbol, order, inputs, parameters, rows))
+        except ShapeError as error:
+            raise FixedBatchError(f"with a batch of {rows}, {error}") from error
     names = {id(node): node.described for node in order}
     axes = {key: _merged(names[key[0]], [shapes[key] for shapes in tried]) for key in tried[0]}
     _check_parameters(order, axes, parameters)

@@ -159,8 +159,10 @@ def _tan(c: Conversion, x: Value) -> Value:
 
 
 def _sinh(c: Conversion, x: Value) -> Value:
+    """(g + g / (1 + g)) / 2 with g = expm1(|x|), the fraction so that an infinite g gives 1."""
     grown = _expm1(c, c.emit("Abs", x))
-    part = c.emit("Div", grown, c.emit("Add", grown, _number(c, 1, x)))
+    inverse = c.emit("Add", c.emit("Reciprocal", grown), _number(c, 1, x))
+    part = c.emit("Reciprocal", inverse)
     half = c.emit("Mul", c.emit("Add", grown, part), _number(c, 0.5, x))
     return c.emit("Mul", c.emit("Sign", x), half)
 
@@ -172,24 +174,29 @@ def _cosh(c: Conversion, x: Value) -> Value:
 
 
 def _arcsinh(c: Conversion, x: Value) -> Value:
+    """Log1p(a + a a / (1 + sqrt(1 + a a))) with a = |x|, where a a must not overflow."""
     one, size = _number(c, 1, x), c.emit("Abs", x)
-    square = c.emit("Mul", size, size)
-    root = c.emit("Sqrt", c.emit("Add", square, one))
-    inner = c.emit("Add", size, c.emit("Div", square, c.emit("Add", root, one)))
+    root = _hypot(c, one, size)
+    ratio = c.emit("Div", size, c.emit("Add", root, one))
+    is_infinite = c.emit("Equal", size, _number(c, math.inf, x))
+    finite = c.emit("Where", is_infinite, one, ratio)
+    inner = c.emit("Add", size, c.emit("Mul", size, finite))
     return c.emit("Mul", c.emit("Sign", x), _log1p(c, inner))
 
 
 def _arccosh(c: Conversion, x: Value) -> Value:
-    """Log1p(d + sqrt(d (d + 2))) with d = x - 1."""
+    """Log1p(d + sqrt(d) sqrt(d + 2)) with d = x - 1."""
     d = c.emit("Sub", x, _number(c, 1, x))
-    root = c.emit("Sqrt", c.emit("Mul", d, c.emit("Add", d, _number(c, 2, x))))
-    return _log1p(c, c.emit("Add", d, root))
+    roots = [c.emit("Sqrt", d), c.emit("Sqrt", c.emit("Add", d, _number(c, 2, x)))]
+    return _log1p(c, c.emit("Add", d, c.emit("Mul", *roots)))
 
 
 def _arctanh(c: Conversion, x: Value) -> Value:
-    """Half of log1p(2 x / (1 - x))."""
-    quotient = c.emit("Div", c.emit("Add", x, x), c.emit("Sub", _number(c, 1, x), x))
-    return c.emit("Mul", _log1p(c, quotient), _number(c, 0.5, x))
+    """Half of log1p(2 a / (1 - a)) with a = |x|, and the sign of x."""
+    size = c.emit("Abs", x)
+    quotient = c.emit("Div", c.emit("Add", size, size), c.emit("Sub", _number(c, 1, x), size))
+    half = c.emit("Mul", _log1p(c, quotient), _number(c, 0.5, x))
+    return c.emit("Mul", c.emit("Sign", x), half)
 
 
 _COMPOSED: dict[str, Function] = {
