@@ -1,20 +1,32 @@
-"""``mxtrain fit``: train the network of a config."""
+"""``mxtrain fit``: train the network of a config, or go on with a run."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mxtrain.cli.errors import UserError
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
 from mxtrain.cli.training import leave, told_as_failure
+
+if TYPE_CHECKING:
+    from mxtrain.trainer.report import Reporter, RunResult
+    from mxtrain.trainer.resume import Found
 
 
 @click.command("fit")
 @shared(*CONFIG_OPTIONS, "output")
 @click.option("--overwrite", is_flag=True, help="Let --output replace the run it holds.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Go on with a run: its folder, one of its checkpoints, or 'latest' (under runs/).",
+)
+@click.option("--force", is_flag=True, help="With --resume: take changes that may alter weights.")
 @click.option("--profile", is_flag=True, help="Time each kernel and show the slowest at the end.")
 @shared("quiet", "as_json")
 def command(
@@ -24,6 +36,8 @@ def command(
     seed: int | None,
     output: Path | None,
     overwrite: bool,
+    resume: str | None,
+    force: bool,
     profile: bool,
     quiet: bool,
     as_json: bool,
@@ -34,20 +48,41 @@ def command(
     --json one JSON object per line. Ctrl-C (or SIGTERM) ends the run after the running batch and
     a checkpoint; once more, and it ends at once.
 
+    With --resume a run goes on where its newest checkpoint was written, with the config saved in
+    its folder unless CONFIG is given, and ends with the same weights as if it had never stopped.
+    Changed settings are named; those that may alter the weights need --force.
+
     Exit codes: 0 done, 1 the run failed, 2 the config or the command line is wrong, 130
     interrupted (143 by SIGTERM).
     """
+    found = _found(resume, force, output, overwrite)
+    if found is not None and config is None:
+        config = found.config
     spec = load_spec(config, overrides, backend, seed)
+    shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
-    from mxtrain.trainer.run import fit
+
+    def train(reporter: Reporter) -> RunResult:
+        from mxtrain.trainer.run import fit, fit_on
+
+        if found is not None:
+            return fit_on(found, spec, reporter, force=force, profile=profile, config=shown)
+        return fit(spec, reporter, output, overwrite, profile=profile, config=shown)
 
     with told_as_failure(), closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
-        result = fit(
-            spec,
-            reporter,
-            output=output,
-            overwrite=overwrite,
-            profile=profile,
-            config=str(config or "config.yaml"),
-        )
+        result = train(reporter)
     leave(result.status, result.signal)
+
+
+def _found(resume: str | None, force: bool, output: Any, overwrite: bool) -> Found | None:
+    """Return the run to go on with, None without ``--resume`` (UserError for what excludes it)."""
+    if resume is None:
+        if force:
+            raise UserError("--force belongs to --resume; --overwrite replaces a run")
+        return None
+    if output is not None or overwrite:
+        option = "--output" if output is not None else "--overwrite"
+        raise UserError(f"--resume goes on in the folder of the run, so {option} has no place here")
+    from mxtrain.trainer.resume import find
+
+    return find(resume)

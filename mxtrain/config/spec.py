@@ -120,10 +120,19 @@ class PythonSymbol:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSpec:
-    """When weights are written, and how many files are kept."""
+    """When checkpoints are written, and how many are kept.
+
+    There is one at the end of the run as well, and wherever it is stopped or fails.
+    """
 
     every: Annotated[int, Ge(1), "epochs between two checkpoints"] = 1
-    keep: Annotated[int | None, Ge(1), "newest checkpoints kept; nothing keeps all"] = 3
+    every_batches: Annotated[
+        int | None, Ge(1), "batches between two checkpoints, counted over the whole run"
+    ] = None
+    every_minutes: Annotated[float | None, Gt(0), "minutes between two checkpoints"] = None
+    keep: Annotated[
+        int | None, Ge(1), "newest checkpoints kept, beside the best; nothing keeps all"
+    ] = 3
 
 
 @dataclass(frozen=True, kw_only=True)

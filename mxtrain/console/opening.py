@@ -15,6 +15,7 @@ def opening(info: RunInfo, glyphs: Glyphs) -> list[Line]:
     """Return (label, text) lines that say what will run; a continued entry has an empty label."""
     lines: list[Line] = [
         ("run", f"{info.config} {glyphs.arrow} {info.output}"),
+        *([("resumed", info.resumed)] if info.resumed else []),
         ("network", _network(info, glyphs)),
         ("", count(info.num_parameters, "parameter")),
         *_data(info),

@@ -181,6 +181,9 @@ class Pool(Protocol):
 class PooledMetric(SumMetric):
     """Base of metrics computed from the counts of all rows instead of a sum over batches."""
 
+    # The dataclass of a subclass's pools, made anew from stored counts.
+    _pool_type: ClassVar[type[Any]]
+
     def reset(self) -> None:
         """Forget everything."""
         self._global_pool: Any = None
@@ -190,6 +193,16 @@ class PooledMetric(SumMetric):
         """Forget the local counts; the global ones go on."""
         self._local_pool: Any = None
         super().reset_local()
+
+    def extra_state(self) -> dict[str, Any]:
+        """Return the counts so far."""
+        pools = {"local": self._local_pool, "global": self._global_pool}
+        return {name: dict(vars(pool)) for name, pool in pools.items() if pool is not None}
+
+    def set_extra_state(self, values: Mapping[str, Any]) -> None:
+        """Take over what `extra_state` returned."""
+        pools = {name: self._pool_type(**counts) for name, counts in values.items()}
+        self._local_pool, self._global_pool = pools.get("local"), pools.get("global")
 
     def _pool(self, batch: Pool) -> None:
         """Take in the counts of a batch; ``sum / num`` is the score of all rows so far."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod, sqrt
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from mxtrain.metric.base import LabelNames, OutputNames, PooledMetric, Shown, pairs_of, register
 
@@ -65,7 +65,7 @@ class _BinaryMetric(PooledMetric):
     """What F1 and MCC share: counting, and averaging over batches or rows."""
 
     higher_is_better = True
-    _counts: type[BinaryCounts] = BinaryCounts
+    _pool_type: ClassVar[type[BinaryCounts]] = BinaryCounts
 
     average: Average = "macro"
 
@@ -79,7 +79,7 @@ class _BinaryMetric(PooledMetric):
         ------
         ValueError : more than two label values, not one label per row, or no class axis.
         """
-        batch = self._counts()
+        batch = self._pool_type()
         for label, pred in pairs_of(self.name, labels, preds):
             batch = batch + self._count(label, pred)
         if self.average == "micro" or self.count == "rows":
@@ -112,7 +112,7 @@ class _BinaryMetric(PooledMetric):
         tp = int(np.count_nonzero(truth & positive))
         fp = int(np.count_nonzero(positive)) - tp
         fn = int(np.count_nonzero(truth)) - tp
-        return self._counts(tp, fp, classes.size - tp - fp - fn, fn)
+        return self._pool_type(tp, fp, classes.size - tp - fp - fn, fn)
 
 
 @register
@@ -133,7 +133,7 @@ class F1(_BinaryMetric):
     Source: ``mxnet.metric.F1``, release 1.9.1.
     """
 
-    _counts = F1Counts
+    _pool_type = F1Counts
 
     name: Shown = "f1"
     output_names: OutputNames = None
@@ -160,7 +160,7 @@ class MCC(_BinaryMetric):
     Source: ``mxnet.metric.MCC``, release 1.9.1; Matthews 1975.
     """
 
-    _counts = MCCCounts
+    _pool_type = MCCCounts
 
     name: Shown = "mcc"
     output_names: OutputNames = None

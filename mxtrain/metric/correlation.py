@@ -99,6 +99,7 @@ class PearsonCorrelation(PooledMetric):
     """
 
     higher_is_better = True
+    _pool_type = Moments
 
     name: Shown = "pearsonr"
     output_names: OutputNames = None
@@ -182,6 +183,7 @@ class PCC(PooledMetric):
     """
 
     higher_is_better = True
+    _pool_type = ClassCounts
 
     name: Shown = "pcc"
 

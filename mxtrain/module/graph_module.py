@@ -129,6 +129,10 @@ class GraphModule(BaseModule):
         """
         return [*self._memory.parameters.values(), *self._memory.auxiliary.values()]
 
+    def auxiliary_arrays(self) -> list[Any]:
+        """Return the memory of the auxiliary states, in a fixed order."""
+        return list(self._memory.auxiliary.values())
+
     def flat_gradients(self) -> list[Any]:
         """Return the gradients of all parameters as flat arrays, the arena's and the others'."""
         arena = self._memory.arena

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from mxtrain.errors import CallError
@@ -108,6 +109,14 @@ class Module(GraphModule):
         if load_optimizer_states:
             module._preloaded_states = f"{prefix}-{epoch:04d}.states"
         return module
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Return the optimizer's states and counters; arrays are those in use, not copies."""
+        return self._optimizing.state()
+
+    def set_optimizer_state(self, values: Mapping[str, Any], source: str = "this") -> None:
+        """Take over what `optimizer_state` returned (MXNetError when it does not fit)."""
+        self._optimizing.set_state(values, source)
 
     def save_optimizer_states(self, fname: str) -> None:
         """Write the optimizer's states and counters as a safetensors file."""

@@ -120,6 +120,32 @@ class Optimization:
         arrays += [array for rule in self._rules for array in rule.states.values()]
         return sum(int(array.nbytes) for array in arrays)
 
+    def state(self) -> dict[str, Any]:
+        """Return states and counters; arrays are those in use, not copies."""
+        optimizer = self.optimizer
+        return {
+            "optimizer": type(optimizer).__name__.lower(),
+            "num_update": optimizer.num_update,
+            "counts": dict(optimizer._index_update_count),
+            "states": dict(self._updater.states),
+        }
+
+    def set_state(self, values: Mapping[str, Any], source: str) -> None:
+        """Take over what `state` returned.
+
+        Raises MXNetError, naming the `source`, for states of another optimizer or other shapes;
+        nothing has changed then.
+        """
+        mine = type(self.optimizer).__name__.lower()
+        if values["optimizer"] != mine:
+            raise MXNetError(f"{source} has states of {values['optimizer']}, not of {mine}")
+        self._check_fit(source, values["states"])
+        self.optimizer.num_update = int(values["num_update"])
+        counts = self.optimizer._index_update_count
+        counts.clear()
+        counts.update(values["counts"])
+        self._take_states(values["states"])
+
     def save_states(self, fname: str) -> None:
         """Write states and counters as a safetensors file."""
         atomic_write(fname, self._updater.get_states(dump_optimizer=True))

@@ -52,6 +52,14 @@ class Optimizer(Rates):
     keeps: ClassVar[str] = ""
     # Attributes that a continued run needs beside the states, such as a running product.
     remembers: ClassVar[tuple[str, ...]] = ()
+    # Attributes that need not be stored: found again, or stored beside the others.
+    _untracked: ClassVar[tuple[str, ...]] = (
+        "_rules",
+        "_streams",
+        "_all_counts",
+        "_index_update_count",
+        "num_update",
+    )
 
     def configure(self, values: dict[str, Any]) -> None:
         """Take the constructor's values."""

@@ -50,6 +50,7 @@ class LBSGD(Optimizer):
 
     looks_up_before_counting: ClassVar[bool] = True
     extra_scalars: ClassVar[tuple[str, ...]] = ("applies", "limit")
+    _untracked: ClassVar[tuple[str, ...]] = (*Optimizer._untracked, "_seen_rows")
 
     def configure(self, values: dict[str, Any]) -> None:
         """Begin without rows of row-sparse gradients."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +63,32 @@ class Best:
         )
         if better:
             self.epoch, self.value = epoch, value
-            self._keep(module)
+            self.keep(module)
         return better
 
-    def _keep(self, module: Module) -> None:
+    def state(self) -> dict[str, Any]:
+        """Return what it knows; the weights are in a file of their own."""
+        return {
+            "name": self.name,
+            "epoch": self.epoch,
+            "value": self.value,
+            "reference": self._reference,
+            "waited": self._waited,
+        }
+
+    def set_state(self, values: Mapping[str, Any]) -> bool:
+        """Take over what `state` returned; return False, unchanged, where another value is told.
+
+        `keep` has to follow when the module has the best weights.
+        """
+        if values["name"] != self.name:
+            return False
+        self.epoch, self.value = values["epoch"], values["value"]
+        self._reference, self._waited = values["reference"], values["waited"]
+        return True
+
+    def keep(self, module: Module) -> None:
+        """Remember the weights of the module as the best."""
         arrays = module.parameter_arrays()
         if not self._weights:
             self._weights = [np.empty_like(array) for array in arrays]

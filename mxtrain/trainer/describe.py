@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mxtrain.trainer import outputs
+from mxtrain.trainer.fingerprint import versions
 from mxtrain.trainer.report import EpochRow, LayerRow, ParameterRow, RunInfo, RunResult
-from mxtrain.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from mxtrain.config.spec import Component, RunSpec
     from mxtrain.module import Module
     from mxtrain.trainer.build import Built
     from mxtrain.trainer.loop import Loop
+    from mxtrain.trainer.resume import Stored
 
 
 def run_info(built: Built, config: str, folder: str, loop: Loop) -> RunInfo:
@@ -158,25 +159,54 @@ def schedule_text(spec: RunSpec) -> str:
     return _call_text(spec.lr_scheduler.name, settings)
 
 
-def versions() -> str:
-    """Return what decides the bits of a run beside its config: versions and threads."""
-    from threadpoolctl import threadpool_info
+def resumed(stored: Stored | None) -> str:
+    """Say where a run goes on."""
+    if stored is None:
+        return "from the beginning, since there was no checkpoint yet"
+    return f"{stored.position}, from {stored.position.state}"
 
-    python = ".".join(map(str, sys.version_info[:3]))
-    pools = [
-        f"{pool['internal_api']} {pool['version']} with {pool['num_threads']} threads"
-        for pool in threadpool_info()
-    ]
-    return ", ".join(
-        [f"mxtrain {__version__}", f"Python {python}", f"NumPy {np.__version__}", *pools]
+
+def differences(stored: Stored | None) -> list[str]:
+    """Say what is different for a run that goes on."""
+    if stored is None:
+        return []
+    return [*(f"changed {change}" for change in stored.changed), *stored.notes]
+
+
+def nothing_left(epochs: int, folder: Path) -> str:
+    """Say that a run had ended before, and how to train on."""
+    return (
+        f"all {epochs} epochs were trained before; for more: "
+        f"mxtrain fit --resume {folder} --set fit.num_epoch={2 * epochs}"
     )
+
+
+def not_stored(attributes: Sequence[str]) -> str:
+    """Say that checkpoints do not hold all that a plugin remembers."""
+    return (
+        f"checkpoints do not hold {', '.join(attributes)}: a resumed run may differ; give the "
+        "class extra_state() and set_extra_state(values)"
+    )
+
+
+def metrics_columns(loop: Loop) -> list[str]:
+    """Return the columns of ``metrics.csv``."""
+    evaluated = loop.eval_measure.values() if loop.built.data.eval is not None else {}
+    measured = [f"train_{name}" for name in loop.train_measure.values()]
+    measured += [f"eval_{name}" for name in evaluated]
+    return ["epoch", "lr", *measured, "samples_per_second", "seconds"]
+
+
+def _versions_line(backend: str) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions(backend).items())
 
 
 def log_lines(info: RunInfo) -> list[str]:
     """Return the head of ``log.txt``."""
     return [
         f"config {info.config}",
-        versions(),
+        *([f"resumed {info.resumed}"] if info.resumed else []),
+        _versions_line(info.backend),
         f"network {info.network}; {info.num_parameters} parameters",
         f"train {info.train_data}, {info.train_rows} rows",
         f"eval {info.eval_data}, {info.eval_rows} rows" if info.eval_data else "eval none",

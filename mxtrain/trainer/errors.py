@@ -14,7 +14,7 @@ class SetupError(MXNetError):
 class NotFiniteError(Exception):
     """A loss (or the gradient, where its norm is limited) is NaN or infinite.
 
-    The weights are those before the batch.
+    Weights and everything else are as before the batch.
 
     Parameters
     ----------
@@ -30,15 +30,13 @@ class NotFiniteError(Exception):
             f"first tensor that is not finite: {tensor}\n"
             f"try {advice}"
         )
-        self.batch = batch
 
 
 class InterruptError(Exception):
-    """The user asked the run to stop; `batches` of the running epoch have been learned from."""
+    """The user asked the run to stop."""
 
-    def __init__(self, batches: int) -> None:
+    def __init__(self) -> None:
         super().__init__("stopped by the user")
-        self.batches = batches
 
 
 class UnwritableError(Exception):

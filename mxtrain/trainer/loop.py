@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from mxtrain.trainer.errors import InterruptError, NotFiniteError
 from mxtrain.trainer.failure import first_bad_tensor
 from mxtrain.trainer.measure import Measure, loss_of
 from mxtrain.trainer.metrics import make_metrics
+from mxtrain.trainer.position import Position
 
 if TYPE_CHECKING:
     from mxtrain.trainer.build import Built
@@ -35,6 +38,12 @@ class Loop:
     stop_requested : asked after every batch; True ends the loop with `InterruptError`.
     on_progress : called with (batch, batches, values, rows done, seconds) a few times a second.
     profile : times every kernel.
+    on_checkpoint : called within an epoch, after a batch, when a checkpoint is due.
+
+    Attributes
+    ----------
+    epoch, batches_done : where it stands: whole epochs, and batches of the next one.
+    checkpoint_is_due : a checkpoint became due with the last batch of an epoch.
     """
 
     def __init__(
@@ -43,9 +52,11 @@ class Loop:
         stop_requested: Callable[[], bool] = lambda: False,
         on_progress: Callable[..., None] = lambda *arguments: None,
         profile: Profile | None = None,
+        on_checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         spec = built.spec
         self.built = built
+        self._on_checkpoint = on_checkpoint
         self._stop_requested, self._on_progress = stop_requested, on_progress
         self._run = Program.run if profile is None else profile.run
         self._update: Callable[[], None] = built.module.update
@@ -61,8 +72,16 @@ class Loop:
         self._bound: dict[int, BoundBatch] = {}
         self.train_measure, self.eval_measure = self._measure(), self._measure()
         self._clip = spec.fit.clip_global_norm
-        self.epoch = 0
-        self.batches_done = 0
+        # BatchNorm's averages move before the norm of the gradient is known.
+        averages = [] if self._clip is None else built.module.auxiliary_arrays()
+        self._averages = [(array, np.array(array)) for array in averages]
+        keeping = spec.fit.checkpoint
+        self._save_every = keeping.every_batches or math.inf
+        self._save_after = math.inf if keeping.every_minutes is None else 60 * keeping.every_minutes
+        self._save_at = time.perf_counter() + self._save_after
+        self._total_batches = 0
+        self.checkpoint_is_due = False
+        self.begin(spec.fit.begin_epoch)
 
     def _measure(self) -> Measure:
         full = self.bound(self.built.spec.data.batch_size)
@@ -89,40 +108,93 @@ class Loop:
             self.train_measure.flush()
         self.train_measure.reset()
 
+    # -- where it stands ---------------------------------------------------------------------
+
+    @property
+    def position(self) -> Position:
+        """Where it stands."""
+        return Position(self.epoch, self.batches_done)
+
+    def begin(self, epoch: int) -> None:
+        """Stand at the beginning of an epoch, numbered from 0."""
+        self.epoch, self.batches_done = epoch, 0
+        self._carried = self.batches.carried
+        self.train_measure.reset()
+
+    def saved(self) -> None:
+        """Take note of a checkpoint: minutes to the next one are counted from now."""
+        self.checkpoint_is_due = False
+        self._save_at = time.perf_counter() + self._save_after
+
+    def state(self) -> dict[str, Any]:
+        """Return what it takes, beside the position, to go on from it."""
+        return {
+            "carried": self._carried,
+            "total_batches": self._total_batches,
+            "train": self.train_measure.state(),
+            "eval": [attributes.state() for attributes in self.eval_measure.remembered],
+        }
+
+    def set_state(self, position: Position, values: Mapping[str, Any]) -> None:
+        """Stand at `position`, as the loop whose `state` this is."""
+        self.batches.carried = np.asarray(values["carried"], np.int64)
+        self.begin(position.epoch)
+        self.batches_done = position.batch
+        self._total_batches = int(values["total_batches"])
+        self.train_measure.set_state(values["train"])
+        for attributes, kept in zip(self.eval_measure.remembered, values["eval"], strict=True):
+            attributes.set_state(kept)
+
     # -- training ----------------------------------------------------------------------------
 
     def train_epoch(self, epoch: int) -> int:
         """Train on every batch of an epoch (numbered from 0) and return the rows trained on.
 
-        Raises NotFiniteError, and InterruptError after the batch in which a stop was asked for.
+        Batches done before, where the loop stands within this epoch, are passed over. Raises
+        NotFiniteError, and InterruptError after the batch in which a stop was asked for.
         """
-        self.epoch, self.batches_done = epoch, 0
-        self.train_measure.reset()
+        if epoch != self.epoch:
+            self.begin(epoch)
         count = self.batches.per_epoch()
         rows, started = 0, time.perf_counter()
         next_report = started + REPORT_EVERY
         with np.errstate(all="ignore"):
-            for batch in self.batches.epoch(epoch):
+            for batch in islice(self.batches.epoch(epoch), self.batches_done, None):
                 self.train_batch(batch)
                 self.batches_done += 1
+                self._total_batches += 1
                 rows += len(batch.rows) - batch.pad
                 if self._stop_requested():
-                    raise InterruptError(self.batches_done)
+                    raise InterruptError
                 now = time.perf_counter()
                 if now >= next_report:
                     next_report = now + REPORT_EVERY
                     values = self.train_measure.values_so_far()
                     self._on_progress(self.batches_done, count, values, rows, now - started)
+                if now >= self._save_at or not self._total_batches % self._save_every:
+                    self._save(self.batches_done == count)
             self.train_measure.flush()
         return rows
 
+    def _save(self, is_last: bool) -> None:
+        """Let a checkpoint be written; one due with the last batch waits for the epoch's end."""
+        if is_last:
+            self.checkpoint_is_due = True
+        else:
+            self._on_checkpoint()
+
     def train_batch(self, batch: Batch) -> None:
-        """Learn from one batch. Raises NotFiniteError before the update if its loss is not."""
+        """Learn from one batch.
+
+        Raises NotFiniteError where its loss is not; everything is then as before the batch.
+        """
         bound = self.bound(len(batch.rows))
         self._train_loader.fill(batch.rows, bound.data, bound.labels)
         bound.forward()
         if not bound.seems_finite():
             self._look_closer(bound)
+        for average, before in self._averages:
+            np.copyto(before, average)
         bound.backward()
         if self._clip is not None:
             self._clip_gradients(self._clip, bound)
@@ -139,8 +211,13 @@ class Loop:
             raise self._not_finite("loss", bound)
 
     def _not_finite(self, what: str, bound: BoundBatch) -> NotFiniteError:
+        """Take the batch back and say what went wrong."""
         inputs = {"data", *self.built.labels}
         tensor = first_bad_tensor(bound, inputs, backward=what == "gradient")
+        self.built.module.random.steps[True] -= 1
+        if what == "gradient":
+            for average, before in self._averages:
+                np.copyto(average, before)
         return NotFiniteError(what, self.epoch + 1, self.batches_done + 1, tensor, self._advice())
 
     def _advice(self) -> str:
@@ -176,6 +253,8 @@ class Loop:
         if rows is None or self._eval_loader is None:
             return {}
         self.eval_measure.reset()
+        steps = self.built.module.random.steps
+        before = steps[False]
         with np.errstate(all="ignore"):
             for batch in Batches(len(rows), self.built.spec.data.batch_size).epoch(0):
                 bound = self.bound(len(batch.rows))
@@ -183,6 +262,7 @@ class Loop:
                 bound.predict()
                 self.eval_measure.add(bound)
                 if self._stop_requested():
-                    raise InterruptError(self.batches_done)
+                    steps[False] = before  # a run that goes on evaluates from the beginning
+                    raise InterruptError
             self.eval_measure.flush()
         return self.eval_measure.values()

@@ -8,12 +8,13 @@ depend on the clock.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxtrain.trainer.attributes import Attributes
 from mxtrain.trainer.errors import SetupError
 from mxtrain.trainer.metrics import RunMetric
 from mxtrain.trainer.outputs import Head
@@ -37,6 +38,10 @@ class Measure:
     metrics : what is measured beside the loss.
     labels : names of the label inputs.
     full : the largest batch there will be.
+
+    Attributes
+    ----------
+    remembered : what each metric remembers.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Measure:
         full: BoundBatch,
     ) -> None:
         self.heads, self.metrics = list(heads), list(metrics)
+        self.remembered = [Attributes(one.metric) for one in self.metrics]
         self._names = [*(head.output for head in heads), *labels]
         self._rows = full.rows
         self._widths = [
@@ -91,6 +97,32 @@ class Measure:
             piece[start * width : (start + rows) * width]
             for piece, width in zip(self._pieces, self._widths, strict=True)
         ]
+
+    def state(self) -> dict[str, Any]:
+        """Return the sums, and what has been collected but not measured."""
+        return {
+            "sums": dict(self._sums),
+            "counts": dict(self._counts),
+            "batches": self._batches,
+            "filled": self._filled,
+            "collected": [np.array(part) for part in self._slot(0, self._filled)],
+            "metrics": [attributes.state() for attributes in self.remembered],
+        }
+
+    def set_state(self, values: Mapping[str, Any]) -> None:
+        """Take over what `state` returned.
+
+        Raises ValueError where there are other outputs or metrics than these.
+        """
+        self.reset()
+        if list(values["sums"]) != list(self._sums):
+            raise ValueError(f"sums of {list(values['sums'])}, not of {list(self._sums)}")
+        self._sums, self._counts = dict(values["sums"]), dict(values["counts"])
+        self._batches, self._filled = values["batches"], values["filled"]
+        for part, kept in zip(self._slot(0, self._filled), values["collected"], strict=True):
+            np.copyto(part, kept)
+        for attributes, kept in zip(self.remembered, values["metrics"], strict=True):
+            attributes.set_state(kept)
 
     def flush(self) -> None:
         """Measure what has been collected."""

@@ -38,7 +38,8 @@ class RunInfo:
     """What will run, known before the first batch.
 
     `network` is the network in a line, its nodes separated by `` -> `` where they form a chain.
-    `classes` are the class names behind the numbers of each label input that has any.
+    `classes` are the class names behind the numbers of each label input that has any. `resumed`
+    says, in words, where a run goes on that was begun before.
     """
 
     config: str
@@ -65,6 +66,7 @@ class RunInfo:
     wd: float = 0.0
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    resumed: str = ""
 
 
 @dataclass(frozen=True)

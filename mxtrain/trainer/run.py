@@ -5,26 +5,29 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mxtrain.config import to_yaml
-from mxtrain.trainer import describe, folder
+from mxtrain.trainer import describe, folder, resume
 from mxtrain.trainer.best import Best
-from mxtrain.trainer.build import Built, add_optimizer, build, make_scheduler
+from mxtrain.trainer.build import Built, add_optimizer, build
+from mxtrain.trainer.changes import changes
 from mxtrain.trainer.checkpoints import Checkpoints
 from mxtrain.trainer.errors import InterruptError, NotFiniteError, UnwritableError
-from mxtrain.trainer.folder import RunFolder
+from mxtrain.trainer.files import RunFolder
+from mxtrain.trainer.fingerprint import data_facts, versions
+from mxtrain.trainer.lock import locked
 from mxtrain.trainer.loop import Loop
+from mxtrain.trainer.pieces import Pieces
 from mxtrain.trainer.profile import Profile
+from mxtrain.trainer.rates import ShownRates
 from mxtrain.trainer.report import EpochRow, Progress, Reporter, RunResult
+from mxtrain.trainer.restore import put_back, settle
 from mxtrain.trainer.signals import StopRequest
 from mxtrain.trainer.threads import limited_threads
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import RunSpec
-
-# More changes of the rate than this within an epoch are a curve, shown by its end value only.
-MAX_LR_CHANGES = 8
 
 
 def fit(
@@ -48,43 +51,82 @@ def fit(
 
     The run ends as ``failed`` where a loss is not finite or a file cannot be written. Raises
     before the first batch: DataError for unusable rows, SetupError for a network or metric that
-    does not go with them, FileExistsError for a folder that holds a run, OSError for one that
-    cannot be made.
+    does not go with them or a folder in use, FileExistsError for a folder that holds a run, OSError
+    for one that cannot be made.
     """
     folder.check_output(output, overwrite)
     with limited_threads(spec.threads):
-        built = build(spec)
-        add_optimizer(built)
-        run = _Run(built, reporter, Profile() if profile else None, config)
-        files = RunFolder(folder.make_folder(output, overwrite))
+        run = _Run(spec, reporter, profile, config)
+        with folder.claimed(output, overwrite) as path, run.stop:
+            return run.run(RunFolder(path))
+
+
+def fit_on(
+    found: resume.Found,
+    spec: RunSpec,
+    reporter: Reporter,
+    force: bool = False,
+    profile: bool = False,
+    config: str = "config.yaml",
+) -> RunResult:
+    """Go on with a run that `resume.find` has found; without a checkpoint, start it again.
+
+    Weights come out as if the run had never been stopped, to the last bit. `force` lets changed
+    settings and data be taken that may alter them; the other arguments and errors are those of
+    `fit`, and SetupError says what is damaged or has changed. Nothing is written then.
+    """
+    with locked(found.folder), limited_threads(spec.threads):
+        stored = None
+        if found.position is not None:
+            stored = resume.read(found, found.position, spec, force)
+        else:
+            before = found.config.read_text()
+            resume.refuse(found.folder, changes(before, to_yaml(spec, found.folder)), force)
+        run = _Run(spec, reporter, profile, config)
+        if stored is not None:
+            run.put_back(stored)
         with run.stop:
-            return run.run(files)
+            return run.run(RunFolder(found.folder), again=True)
 
 
 class _Run:
     """One run in progress."""
 
-    def __init__(
-        self, built: Built, reporter: Reporter, profile: Profile | None, config: str
-    ) -> None:
-        self.built, self.spec = built, built.spec
-        self.reporter, self.profile, self.config = reporter, profile, config
+    def __init__(self, spec: RunSpec, reporter: Reporter, profile: bool, config: str) -> None:
+        self.spec, self.reporter, self.config = spec, reporter, config
+        self.profile = Profile() if profile else None
         self.stop = StopRequest()
-        self.loop = Loop(built, self.stop.requested, self._progress, profile)
-        self.loop.try_out()
+        self.built: Built = build(spec)
+        add_optimizer(self.built)
+        self.rates = ShownRates(self.built)
+        self.loop = Loop(
+            self.built, self.stop.requested, self._progress, self.profile, self._checkpoint
+        )
         metrics = self.loop.eval_measure.metrics
-        self.best = Best(self.spec.fit, metrics, built.data.eval is not None)
-        self.scheduler = make_scheduler(built)
-        self.epochs_done = self.spec.fit.begin_epoch
+        self.best = Best(spec.fit, metrics, self.built.data.eval is not None)
+        self.pieces = Pieces(self.built, self.loop, self.best, self.rates.scheduler)
+        self.loop.try_out()
+        self.stored: resume.Stored | None = None
+        self.seconds_before = 0.0
         self.started = time.perf_counter()
+        self._facts: dict[str, Any] = {}
 
-    def run(self, files: RunFolder) -> RunResult:
-        """Train every epoch, then say how it ended."""
+    def put_back(self, stored: resume.Stored) -> None:
+        """Stand where a checkpoint was written (SetupError where it does not fit)."""
+        stored.check(self.built, describe.metrics_columns(self.loop), self._unchanging())
+        put_back(stored, self.built.module, self.pieces, self.best)
+        self.stored = stored
+        self.seconds_before = float(stored.state.values["seconds"])
+
+    def run(self, files: RunFolder, again: bool = False) -> RunResult:
+        """Train every epoch, then say how it ended; `again` goes on in a folder that has files."""
         self.files = files
-        keeping = self.spec.fit.checkpoint
-        self.checkpoints = Checkpoints(files, self.built.module, self.best, keeping)
+        self.checkpoints = Checkpoints(
+            files, self.built.module, self.best, self.spec.fit.checkpoint, self._state, self._notice
+        )
+        self.first = self.loop.position
         try:
-            self._begin()
+            self._begin(again)
             status, reason = self._trained()
         except UnwritableError as error:
             status, reason = "failed", f"{error}\nfiles written before are intact"
@@ -92,101 +134,127 @@ class _Run:
 
     def _trained(self) -> tuple[str, str]:
         try:
-            return self._epochs()
-        except InterruptError as error:
-            epoch, batches = self.loop.epoch + 1, error.batches
-            whole = batches == self._batches_of_epoch
-            name = self.checkpoints.save_within(epoch, batches, whole)
-            place = f"after epoch {epoch}" if whole else f"after batch {batches} of epoch {epoch}"
-            return "interrupted", f"stopped by the user {place}; weights saved as {name}"
+            return self._ended_before() or self._epochs()
+        except InterruptError:
+            name = self._save()
+            reason = f"stopped by the user {self.loop.position}; weights saved as {name}"
+            return "interrupted", f"{reason}\nto go on: mxtrain fit --resume {self.files.path}"
         except NotFiniteError as error:
-            epoch, batches = self.loop.epoch + 1, error.batch - 1
-            name = self.checkpoints.save_within(epoch, batches, whole_epoch=False)
+            name = self._save()
             return "failed", f"{error}\nthe weights before this batch are saved as {name}"
 
-    def _begin(self) -> None:
+    def _begin(self, again: bool) -> None:
         spec, data = self.spec, self.built.data
-        self.files.write_text(folder.CONFIG, to_yaml(spec, self.files.path))
-        self.files.write_preprocessing(data.features, data.labels)
         info = describe.run_info(self.built, self.config, str(self.files.path), self.loop)
+        if again:
+            info = replace(info, resumed=describe.resumed(self.stored))
+            info = replace(info, notes=(*info.notes, *describe.differences(self.stored)))
+            settle(self.stored, self.files, self.checkpoints)
+        if self.stored is None or self.stored.needs_rewriting:
+            self.files.write_text(folder.CONFIG, to_yaml(spec, self.files.path))
+            self.files.write_preprocessing(data.features, data.labels)
+        if self.stored is not None and self.stored.needs_rewriting:
+            self.checkpoints.write(self.loop.position)
         self.files.log("\n".join(describe.log_lines(info)))
         self.reporter.start(info)
 
+    def _ended_before(self) -> tuple[str, str] | None:
+        """Return how a resumed run had ended already."""
+        if self.best.should_stop:
+            return "stopped early", f"{self._stopping_reason()}; the run had ended before"
+        if self.loop.epoch >= self.spec.fit.num_epoch:
+            return "done", describe.nothing_left(self.loop.epoch, self.files.path)
+        return None
+
     def _epochs(self) -> tuple[str, str]:
-        for epoch in range(self.spec.fit.begin_epoch, self.spec.fit.num_epoch):
-            self._batches_of_epoch = self.loop.batches.per_epoch()
+        for epoch in range(self.loop.epoch, self.spec.fit.num_epoch):
             self._one_epoch(epoch)
             is_last = epoch + 1 == self.spec.fit.num_epoch or self.best.should_stop
-            self.checkpoints.after(epoch + 1, is_last)
+            wanted = is_last or self.loop.checkpoint_is_due
+            if self.checkpoints.after_epoch(self.loop.position, wanted):
+                self.loop.saved()
             if self.best.should_stop:
                 return "stopped early", self._stopping_reason()
             if self.stop.requested() and not is_last:
-                raise InterruptError(self._batches_of_epoch)
+                raise InterruptError
         return "done", ""
 
     def _one_epoch(self, epoch: int) -> None:
         started = time.perf_counter()
-        first_update = self.built.module.optimizer.num_update + 1
         rows = self.loop.train_epoch(epoch)
         trained = time.perf_counter() - started
         train = self.loop.train_measure.values()
         evaluated = self.loop.evaluate()
-        self.epochs_done = epoch + 1
+        lr_changes = self.rates.changes(self.loop.batches_done)
+        self.loop.begin(epoch + 1)
         is_best = self.best.see(epoch + 1, train, evaluated, self.built.module)
         row = EpochRow(
             epoch=epoch + 1,
-            lr=self._rate(self.built.module.optimizer.num_update),
+            lr=self.rates.now(),
             train=train,
             eval=evaluated,
             samples_per_second=rows / max(trained, 1e-9),
             seconds=time.perf_counter() - started,
             best=is_best,
-            lr_changes=self._rate_changes(first_update),
+            lr_changes=lr_changes,
         )
         self.files.add_metrics(row)
         self.files.log(describe.epoch_line(row, self.spec.fit.num_epoch))
         self.reporter.epoch(row)
 
-    def _rate(self, update: int) -> float:
-        if self.scheduler is None:
-            return float(self.built.module.optimizer.learning_rate)
-        return float(self.scheduler(update))
-
-    def _rate_changes(self, first: int) -> tuple[tuple[int, float], ...]:
-        """Return (update, new rate) for each change within the updates of the epoch."""
-        if self.scheduler is None:
-            return ()
-        changes: list[tuple[int, float]] = []
-        before = self._rate(max(first - 1, 1))
-        for update in range(max(first, 2), self.built.module.optimizer.num_update + 1):
-            rate = self._rate(update)
-            if rate != before:
-                changes.append((update, rate))
-                if len(changes) > MAX_LR_CHANGES:
-                    return ()
-            before = rate
-        return tuple(changes)
-
     def _stopping_reason(self) -> str:
         side, _, name = self.best.name.partition("_")
         return f"{side} {name} has not improved since epoch {self.best.epoch}"
 
+    # -- checkpoints -------------------------------------------------------------------------
+
+    def _checkpoint(self) -> None:
+        self.checkpoints.save(self.loop.position)
+        self.loop.saved()
+
+    def _save(self) -> str:
+        return self.checkpoints.save(self.loop.position)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return metadata and values of the run as it is now."""
+        lost = self.pieces.not_stored()
+        if lost:
+            self.checkpoints.tell(describe.not_stored(lost))
+        values = self.pieces.state() | {"seconds": self._seconds()}
+        config = to_yaml(self.spec, self.files.path)
+        return {"config": config, **self._unchanging(), "metrics": self.files.metrics()}, values
+
+    def _unchanging(self) -> dict[str, Any]:
+        """Return what the metadata say of data and versions; worked out once."""
+        if not self._facts:
+            self._facts = {"data": data_facts(self.built), "versions": versions(self.spec.backend)}
+        return self._facts
+
+    def _notice(self, text: str) -> None:
+        self.files.log(text)
+        self.reporter.notice(text)
+
+    # -- telling -----------------------------------------------------------------------------
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
+
     def _progress(
         self, batch: int, batches: int, values: dict[str, float], rows: int, seconds: float
     ) -> None:
-        epochs = self.spec.fit.num_epoch - self.spec.fit.begin_epoch
-        done = self.epochs_done - self.spec.fit.begin_epoch + batch / max(batches, 1)
+        done = self.loop.epoch + batch / max(batches, 1)
+        now = done - self.first.epoch - self.first.batch / max(batches, 1)
         elapsed = time.perf_counter() - self.started
         self.reporter.progress(
             Progress(
-                epoch=self.epochs_done + 1,
+                epoch=self.loop.epoch + 1,
                 batch=batch,
                 batches=batches,
-                lr=self._rate(self.built.module.optimizer.num_update),
+                lr=self.rates.now(),
                 train=values,
                 samples_per_second=rows / max(seconds, 1e-9),
                 seconds=seconds,
-                seconds_left=elapsed / max(done, 1e-9) * max(epochs - done, 0.0),
+                seconds_left=elapsed / max(now, 1e-9) * max(self.spec.fit.num_epoch - done, 0.0),
             )
         )
 
@@ -198,8 +266,8 @@ class _Run:
             weights = best_weights
         result = RunResult(
             status=status,
-            epochs=self.epochs_done - self.spec.fit.begin_epoch,
-            seconds=time.perf_counter() - self.started,
+            epochs=self.loop.epoch - self.spec.fit.begin_epoch,
+            seconds=self._seconds(),
             output=str(self.files.path),
             files=(),
             best_epoch=self.best.epoch,

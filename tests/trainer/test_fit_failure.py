@@ -14,7 +14,8 @@ import pytest
 from trainer_runs import CONFIG, Notes, train, weights, write_config
 
 from mxtrain.checkpoint import atomic
-from mxtrain.trainer import folder
+from mxtrain.trainer.files import RunFolder
+from mxtrain.trainer.folder import LOG
 
 RELU = CONFIG.replace("act_type: tanh", "act_type: relu")
 DIVERGES = RELU.replace("learning_rate: 0.1, momentum: 0.9", "learning_rate: 1.0e+30")
@@ -50,7 +51,7 @@ def test_the_saved_weights_are_those_before_the_batch(tmp_path: Path) -> None:
     one = train(config, "fit.num_epoch=1", "data.eval=null", output=tmp_path / "one")
     two = train(config, "fit.num_epoch=2", "data.eval=null", output=tmp_path / "two")
     assert (one.status, two.status) == ("done", "failed")
-    assert two.weights == "model-0002-batch-0000.params"
+    assert two.weights == "model-0001.params"
     before, after = weights(one.output, one.weights), weights(two.output, two.weights)
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -137,8 +138,8 @@ class FullDisk:
 def test_a_full_disk_ends_the_run_and_leaves_what_there_is(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # config, preprocessing, symbol, weights of two epochs; those of the third do not fit
-    FullDisk(monkeypatch, room=5)
+    # config, preprocessing, symbol, checkpoints of two epochs; that of the third does not fit
+    FullDisk(monkeypatch, room=7)
     notes = Notes()
     result = train(config, notes=notes)
     assert result.status == "failed"
@@ -161,18 +162,18 @@ def test_a_disk_that_is_full_from_the_start(config: Path, monkeypatch: pytest.Mo
 
 
 def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = folder.RunFolder(tmp_path)
+    files = RunFolder(tmp_path)
     files.log("first")
     original = Path.open
 
     def opened(path: Path, *arguments: Any, **options: Any) -> Any:
         file = original(path, *arguments, **options)
-        return Half(file) if path.name == folder.LOG else file
+        return Half(file) if path.name == LOG else file
 
     monkeypatch.setattr(Path, "open", opened)
     with pytest.raises(Exception, match=r"cannot write .*log\.txt: No space left"):
         files.log("second")
-    assert (tmp_path / folder.LOG).read_text() == "first\n"
+    assert (tmp_path / LOG).read_text() == "first\n"
 
 
 class Half:

@@ -14,7 +14,9 @@ from mxtrain.config.spec import CheckpointSpec, FitSpec
 from mxtrain.trainer.best import Best
 from mxtrain.trainer.build import build
 from mxtrain.trainer.checkpoints import Checkpoints
-from mxtrain.trainer.folder import RunFolder, make_folder
+from mxtrain.trainer.files import RunFolder
+from mxtrain.trainer.folder import make_folder
+from mxtrain.trainer.position import Position
 from mxtrain.trainer.run import fit
 
 FILES = {
@@ -53,7 +55,7 @@ def test_overwrite_replaces_the_run_and_nothing_else(config: Path) -> None:
     old = Path(train(config, "fit.num_epoch=5", "fit.checkpoint.keep=null").output)
     (old / "notes.txt").write_text("mine")
     result = train(config, "fit.num_epoch=2", overwrite=True)
-    made = {"model-0001.params", "model-0002.params"}
+    made = {f"model-{n:04d}.{kind}" for n in (1, 2) for kind in ("params", "safetensors")}
     assert set(result.files) == FILES | made | {"notes.txt"}
     assert len((old / "metrics.jsonl").read_text().splitlines()) == 2
     assert len((old / "metrics.csv").read_text().splitlines()) == 3
@@ -129,13 +131,15 @@ def test_newest_and_best_weights_stay(
     module = build(load("config.yaml")).module
     follower = Best(FitSpec(), [], has_eval=True)
     spec = CheckpointSpec(every=every, keep=keep)
-    checkpoints = Checkpoints(RunFolder(config.parent), module, follower, spec)
+    files = RunFolder(config.parent)
+    files.write_text("preprocessing.json", "{}")
+    checkpoints = Checkpoints(files, module, follower, spec, lambda: ({}, {}))
     bias = module.executor.arg_dict["fc1_bias"]
     for epoch in range(1, 8):
         bias[...] = epoch
         module.mark_changed()
         follower.see(epoch, {}, {"loss": abs(epoch - best)}, module)
-        checkpoints.after(epoch, is_last=epoch == 7)
+        checkpoints.after_epoch(Position(epoch), is_wanted=epoch == 7)
     found = sorted(config.parent.glob("model-*.params"))
     assert [int(path.stem[-4:]) for path in found] == kept
     for path, epoch in zip(found, kept, strict=True):

@@ -1,0 +1,248 @@
+"""Going on with a run: which checkpoint, whether it is whole, and what has changed since."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mxtrain import symbol as symbols
+from mxtrain.checkpoint import run_state
+from mxtrain.config import to_yaml
+from mxtrain.errors import MXNetError, closest
+from mxtrain.trainer import folder as folders
+from mxtrain.trainer.changes import Change, changes
+from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.files import sha256_of
+from mxtrain.trainer.position import STATE, WEIGHTS, Position
+
+if TYPE_CHECKING:
+    from mxtrain.checkpoint.run_state import RunState
+    from mxtrain.config.spec import RunSpec
+    from mxtrain.trainer.build import Built
+
+LATEST = "latest"
+
+# A run that is killed while it writes its first checkpoint leaves at most these weights: those of
+# the checkpoint, and those of the best epoch.
+_MOST_WITHOUT_STATE = 2
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run to go on with: its folder, and the checkpoint, None where it has none yet."""
+
+    folder: Path
+    position: Position | None
+
+    @property
+    def config(self) -> Path:
+        """The config the run was started with, every default filled in."""
+        return self.folder / folders.CONFIG
+
+
+def find(wanted: str) -> Found:
+    """Return the run that ``--resume`` names: a folder, a checkpoint in one, or ``latest``.
+
+    Raises SetupError where there is none.
+    """
+    path = _latest() if wanted == LATEST else Path(wanted)
+    if not path.is_dir():
+        return _checkpoint(path)
+    if not (path / folders.CONFIG).exists():
+        raise SetupError(f"{path} holds no run: it has no {folders.CONFIG}{_near(path)}")
+    positions = states_in(path)
+    if not positions:
+        _refuse_weights_alone(path)
+    return Found(path, max(positions, default=None))
+
+
+def states_in(folder: Path) -> list[Position]:
+    """Return the positions of the checkpoints in a folder, the newest last."""
+    return [one for one in folders.positions_in(folder) if (folder / one.state).exists()]
+
+
+def _latest() -> Path:
+    runs = Path(folders.RUNS)
+    found = sorted(folders.numbers(runs)) if runs.is_dir() else []
+    for number in reversed(found):
+        folder = runs / f"{number:04d}"
+        if folders.holds_run(folder):
+            return folder
+    raise SetupError(f"there is no run in {runs.absolute()} to go on with")
+
+
+def _checkpoint(path: Path) -> Found:
+    if not (path.parent / folders.CONFIG).exists():
+        raise SetupError(f"there is no run {path}{_near(path)}")
+    position = Position.of(path.name)
+    if position is None or not (path.parent / position.state).exists():
+        names = ", ".join(one.state for one in states_in(path.parent)) or "none"
+        raise SetupError(f"{path} is no checkpoint to go on from; {path.parent} has: {names}")
+    return Found(path.parent, position)
+
+
+def _near(path: Path) -> str:
+    names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = closest(path.name, [name for name in names if name != path.name])
+    return f"; did you mean '{path.parent / near}'?" if near else ""
+
+
+def _refuse_weights_alone(folder: Path) -> None:
+    weights = [one.weights for one in folders.positions_in(folder)]
+    if len(weights) > _MOST_WITHOUT_STATE:
+        raise SetupError(
+            f"{folder} has weights but no {STATE} file beside them, without which a run cannot go "
+            f"on; a new run can begin from the weights: mxtrain fit --weights {folder}"
+        )
+
+
+@dataclass
+class Stored:
+    """A checkpoint that was read and found whole.
+
+    Attributes
+    ----------
+    found, state : where it is, and what it holds.
+    changed : settings that are others now.
+    notes : what else is different, in words.
+    is_forced : whether changes are taken that may alter the weights.
+    """
+
+    found: Found
+    state: RunState
+    changed: list[Change]
+    is_forced: bool
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def position(self) -> Position:
+        """Where the run stood."""
+        return Position(self.state.metadata["epoch"], self.state.metadata["batch"])
+
+    @property
+    def needs_rewriting(self) -> bool:
+        """Whether the folder has to be brought up to date with changed settings or data."""
+        return bool(self.changed or self.notes)
+
+    def check(self, built: Built, columns: list[str], facts: Mapping[str, Any]) -> None:
+        """Compare network, columns of the metrics, data and versions with those of now.
+
+        Raises SetupError for differences that are refused, and with which nobody can go on.
+        """
+        folder, metadata = self.found.folder, self.state.metadata
+        stored = symbols.load(str(folder / folders.SYMBOL))
+        if stored.tojson() != built.module.symbol.tojson():
+            raise SetupError(
+                f"the network is not that of {folder}, and cannot change within a run; begin a "
+                f"new one from its weights: mxtrain fit CONFIG --weights {folder}"
+            )
+        header = folder / folders.METRICS_CSV
+        if metadata["metrics"][folders.METRICS_CSV]["bytes"]:
+            with header.open(newline="") as file:
+                before = next(csv.reader(file), [])
+            if before != columns:
+                raise SetupError(
+                    f"metrics cannot change within a run: {header} has the columns "
+                    f"{', '.join(before)}, now they would be {', '.join(columns)}"
+                )
+        self._check_data(facts["data"])
+        now = facts["versions"]
+        self.notes += [
+            f"{name} was {value}, is {now.get(name)}: bits may differ"
+            for name, value in metadata["versions"].items()
+            if now.get(name) != value
+        ]
+
+    def _check_data(self, now: Mapping[str, Any]) -> None:
+        before = self.state.metadata["data"]
+        sides = [side for side in before if before[side] != now[side]]
+        if not sides:
+            return
+        words = " and ".join(f"the {side} rows" for side in sides)
+        counts = ", ".join(f"{_rows(before[side])} -> {_rows(now[side])}" for side in sides)
+        text = f"{words} are not those of the run ({counts})"
+        if not self.is_forced:
+            raise SetupError(f"{text}; --force goes on with them")
+        if self.position.batch:
+            raise SetupError(_within(self.found, text))
+        if "train" in sides:
+            self.state.values["loop"]["carried"] = []
+        self.notes.append(text)
+
+
+def read(found: Found, position: Position, spec: RunSpec, force: bool) -> Stored:
+    """Read a checkpoint and compare it with what is wanted now.
+
+    Raises SetupError for a checkpoint that is not whole, naming an earlier one that is, and for
+    changed settings that are not harmless, unless `force`.
+    """
+    folder = found.folder
+    try:
+        state = run_state.load(folder / position.state)
+        if (state.metadata["epoch"], state.metadata["batch"]) != (position.epoch, position.batch):
+            raise SetupError(f"{folder / position.state} has been renamed; give it back its name")
+        check_files(folder, state.metadata["files"])
+        changed = changes(state.metadata["config"], to_yaml(spec, folder))
+    except (MXNetError, OSError, KeyError, TypeError, AttributeError) as error:
+        raise SetupError(f"{error}{_earlier(folder, position)}") from error
+    refuse(folder, changed, force)
+    if position.batch:
+        within = [one for one in changed if one.path.startswith("data.") and not one.is_harmless]
+        within += [one for one in changed if one.path == "seed"]
+        if within:
+            raise SetupError(_within(found, f"changed: {'; '.join(map(str, within))}"))
+    return Stored(found, state, changed, force)
+
+
+def refuse(folder: Path, changed: Iterable[Change], force: bool) -> None:
+    """Raise SetupError, naming each setting, where one is changed that may alter the weights."""
+    harmful = [change for change in changed if not change.is_harmless]
+    if harmful and not force:
+        lines = "\n".join(f"  {change}" for change in harmful)
+        raise SetupError(
+            f"{folder} was trained with other settings, and these may alter its weights:\n{lines}\n"
+            "--force goes on with the new ones"
+        )
+
+
+def check_files(folder: Path, digests: Mapping[str, str]) -> None:
+    """Raise SetupError unless the files of a checkpoint are there, and as they were written."""
+    for name, digest in digests.items():
+        path = folder / Path(name).name
+        if not path.is_file():
+            raise SetupError(f"{path} is missing")
+        if sha256_of(path) != digest:
+            raise SetupError(f"{path} is damaged: it is not as the run wrote it (SHA-256)")
+
+
+def needed_weights(folder: Path, position: Position) -> set[str]:
+    """Return the files of weights that a checkpoint needs, as far as can be told."""
+    try:
+        metadata = run_state.load_metadata(folder / position.state)
+        return {name for name in metadata["files"] if name.endswith(WEIGHTS)}
+    except (MXNetError, KeyError, TypeError):
+        return {position.weights}  # a damaged one: resuming from it says what is wrong
+
+
+def _earlier(folder: Path, position: Position) -> str:
+    """Say which earlier checkpoint is whole."""
+    for one in reversed([other for other in states_in(folder) if other < position]):
+        try:
+            check_files(folder, run_state.load(folder / one.state).metadata["files"])
+        except (MXNetError, OSError, KeyError, TypeError, AttributeError):
+            continue  # the one before it may be
+        return f"; an earlier checkpoint is whole: --resume {folder / one.state}"
+    return "; there is no earlier checkpoint that is whole"
+
+
+def _within(found: Found, text: str) -> str:
+    whole = [one for one in states_in(found.folder) if not one.batch]
+    advice = f"go on from the end of an epoch: --resume {found.folder / max(whole).state}"
+    return f"{text}\nwithin an epoch that is not possible" + (f"; {advice}" if whole else "")
+
+
+def _rows(facts: Mapping[str, Any] | None) -> str:
+    return "none" if facts is None else f"{facts['rows']} rows"
