@@ -14,7 +14,6 @@ from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
 from mxtrain.cli.training import leave, told_as_failure
 
 if TYPE_CHECKING:
-    from mxtrain.trainer.report import Reporter, RunResult
     from mxtrain.trainer.resume import Found
 
 
@@ -62,15 +61,17 @@ def command(
     shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
 
-    def train(reporter: Reporter) -> RunResult:
-        from mxtrain.trainer.run import fit, fit_on
-
-        if found is not None:
-            return fit_on(found, spec, reporter, force=force, profile=profile, config=shown)
-        return fit(spec, reporter, output, overwrite, profile=profile, config=shown)
-
     with told_as_failure(), closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
-        result = train(reporter)
+        if found is None:
+            from mxtrain.trainer.run import fit
+
+            result = fit(
+                spec, reporter, output=output, overwrite=overwrite, profile=profile, config=shown
+            )
+        else:
+            from mxtrain.trainer.run import fit_on
+
+            result = fit_on(found, spec, reporter, force=force, profile=profile, config=shown)
     leave(result.status, result.signal)
 
 
