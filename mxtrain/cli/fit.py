@@ -11,6 +11,7 @@ import click
 
 from mxtrain.cli.errors import UserError
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
+from mxtrain.cli.starting import weights_options, weights_overrides
 from mxtrain.cli.training import leave, told_as_failure
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.command("fit")
 @shared(*CONFIG_OPTIONS, "output")
 @click.option("--overwrite", is_flag=True, help="Let --output replace the run it holds.")
+@weights_options
 @click.option(
     "--resume",
     metavar="RUN",
@@ -35,6 +37,9 @@ def command(
     seed: int | None,
     output: Path | None,
     overwrite: bool,
+    weights: Path | None,
+    allow_missing: bool,
+    ignore_extra: bool,
     resume: str | None,
     force: bool,
     profile: bool,
@@ -54,10 +59,11 @@ def command(
     Exit codes: 0 done, 1 the run failed, 2 the config or the command line is wrong, 130
     interrupted (143 by SIGTERM).
     """
+    given = weights_overrides(weights, allow_missing, ignore_extra)
     found = _found(resume, force, output, overwrite)
     if found is not None and config is None:
         config = found.config
-    spec = load_spec(config, overrides, backend, seed)
+    spec = load_spec(config, (*overrides, *given), backend, seed)
     shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
 

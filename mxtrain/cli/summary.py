@@ -11,7 +11,7 @@ import click
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
 
 if TYPE_CHECKING:
-    from mxtrain.trainer.report import Summary
+    from mxtrain.trainer.report import ParameterRow, Summary
 
 
 @click.command("summary")
@@ -53,7 +53,7 @@ def _show(summary: Summary) -> None:
     show(Sheet(headers, rows, right=(3,), wide=(4,), title=summary.network), sys.stdout)
     write(sys.stdout, "")
     parameters = [
-        (row.name, _shape(row.shape), row.initializer, f"{row.lr_mult:g}", f"{row.wd_mult:g}")
+        (row.name, _shape(row.shape), row.initializer, *_multipliers(row))
         for row in summary.parameters
     ]
     headers = ("parameter", "shape", "initializer", "lr_mult", "wd_mult")
@@ -63,6 +63,10 @@ def _show(summary: Summary) -> None:
     memory = [*((what, size(number)) for what, number in summary.memory), ("total", size(total))]
     title = f"{count(summary.num_parameters, 'parameter')}; at batch size {summary.batch_size}"
     show(Sheet(("memory", "size"), memory, right=(1,), title=title), sys.stdout)
+
+
+def _multipliers(row: ParameterRow) -> tuple[str, str]:
+    return ("fixed", "-") if row.fixed else (f"{row.lr_mult:g}", f"{row.wd_mult:g}")
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -23,6 +23,7 @@ from mxtrain.config.spec import (
     PythonSymbol,
     RunSpec,
     SourceSpec,
+    WeightsSpec,
 )
 from mxtrain.config.write import to_yaml
 
@@ -43,6 +44,7 @@ __all__ = [
     "PythonSymbol",
     "RunSpec",
     "SourceSpec",
+    "WeightsSpec",
     "load",
     "schema",
     "to_yaml",

@@ -23,6 +23,7 @@ from mxtrain.config.section import (
     settings_by_name,
 )
 from mxtrain.config.spec import Component, DataSpec, FitSpec, RunSpec
+from mxtrain.config.weights import check_fixed, read_weights
 from mxtrain.errors import PluginError
 
 # Settings of a class that the tool gives itself, and where a user sets what they stand for.
@@ -102,6 +103,7 @@ def _readers(context: Context, parts: dict[str, Any]) -> Mapping[str, Any]:
         "data": read_data,
         "symbol": _read_symbol,
         "fit": read_fit,
+        "weights": read_weights,
         "optimizer": _read_optimizer,
         "initializer": _read_initializer,
         "lr_scheduler": _read_lr_scheduler,
@@ -142,7 +144,11 @@ def _check_network(root: Node, context: Context, parts: dict[str, Any]) -> tuple
 
     known: DataSpec | None = None if data is BAD else data
     data_node = root.value.get("data", root)
-    return check_network(symbol, root.value["symbol"], known, data_node, context)
+    built, metrics = check_network(symbol, root.value["symbol"], known, data_node, context)
+    fit = parts.get("fit", BAD)
+    if built is not None and fit is not BAD:
+        check_fixed(fit, root.value["fit"], built, context)
+    return metrics
 
 
 def _rates(root: Node, context: Context, parts: Mapping[str, Any]) -> dict[str, Component]:

@@ -109,21 +109,21 @@ def _check_arguments(
 
 def check_network(
     spec: SymbolSpec, node: Node, data: DataSpec | None, data_node: Node, context: Context
-) -> tuple[Component, ...]:
-    """Build the network, note what does not fit, and return the metrics its outputs ask for.
+) -> tuple[Symbol | None, tuple[Component, ...]]:
+    """Build the network, note what does not fit; return it and the metrics its outputs ask for.
 
     `data` gives the shape of a batch where a header tells it; it is None when `data_node`, the data
     section, is wrong.
     """
     if isinstance(spec, tuple) and not _check_ends(spec, node, context):
-        return ()
+        return None, ()
     try:
         symbol = graph.build(spec)
     except (MXNetError, ValueError, TypeError, AssertionError) as error:
         _report(error, spec, node, context, {})
-        return ()
+        return None, ()
     if not isinstance(spec, tuple) and not _check_outputs(symbol, node, context):
-        return ()
+        return None, ()
     shapes = _shapes(data)
     try:
         symbol.infer_shape_partial(**shapes)
@@ -134,7 +134,7 @@ def check_network(
         names = ", ".join(f"'{name}'" for name in labels)
         text = f"missing: the network has the label {names}; name its column"
         context.bad(data_node.value["train"], "data.train.label", text)
-    return usual_metrics(symbol)
+    return symbol, usual_metrics(symbol)
 
 
 def label_names(symbol: Symbol) -> list[str]:

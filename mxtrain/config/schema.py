@@ -20,6 +20,7 @@ from mxtrain.config.spec import (
     PythonSymbol,
     RunSpec,
     SourceSpec,
+    WeightsSpec,
 )
 from mxtrain.config.value import allows_none, can_be_set
 from mxtrain.registry import Registry
@@ -74,6 +75,7 @@ def schema() -> Schema:
             "data": data,
             "symbol": {"anyOf": [nodes, _section(FileSymbol), python]},
             "initializer": _ref("initializer"),
+            "weights": _or_null(_section(WeightsSpec)),
             "optimizer": _ref("optimizer"),
             "lr_scheduler": _or_null(_ref("lr_scheduler")),
             "fit": fit,

@@ -119,6 +119,17 @@ class PythonSymbol:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightsSpec:
+    """Weights that were saved before, to start from instead of the initializer's."""
+
+    file: Annotated[
+        str, "weights (.params, .safetensors, .npz), the folder of a run, or MXNet's prefix"
+    ]
+    allow_missing: Annotated[bool, "let the initializer fill parameters that it lacks"] = False
+    ignore_extra: Annotated[bool, "leave out arrays that are not of this network"] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckpointSpec:
     """When checkpoints are written, and how many are kept.
 
@@ -158,6 +169,9 @@ class FitSpec:
     clip_global_norm: Annotated[
         float | None, Gt(0), "longest rescaled gradient, all parameters together"
     ] = None
+    fixed_params: Annotated[
+        tuple[str, ...], "patterns of parameters that do not learn, such as conv* or *_bias"
+    ] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +204,7 @@ class RunSpec:
     data: Annotated[DataSpec, "the data"]
     symbol: Annotated[SymbolSpec, "the network: a list of nodes, or {file: ...}, {python: ...}"]
     initializer: Annotated[Component, "how weights start"] = Component("xavier")
+    weights: Annotated[WeightsSpec | None, "saved weights to start from"] = None
     optimizer: Annotated[Component, "how weights move"] = Component("sgd")
     lr_scheduler: Annotated[Component | None, "how the learning rate moves"] = None
     fit: Annotated[FitSpec, "the training loop"] = FitSpec()

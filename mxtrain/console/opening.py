@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mxtrain.console.format import count, fraction
 from mxtrain.console.glyphs import Glyphs
-from mxtrain.trainer.report import ParameterRow, RunInfo
+from mxtrain.trainer.report import RunInfo
 
 Line = tuple[str, str]
 MOST_NODES = 10
@@ -26,7 +26,8 @@ def opening(info: RunInfo, glyphs: Glyphs) -> list[Line]:
         ("", f"rescale_grad {fraction(info.rescale_grad)}"),
         ("schedule", info.lr_scheduler),
     ]
-    lines += _grouped("initializer", _initializers(info.parameters))
+    lines += _weights(info)
+    lines += _grouped("initializer", _initializers(info))
     lines += _grouped("multipliers", _multipliers(info))
     return lines + [("note", note) for note in info.notes]
 
@@ -67,10 +68,26 @@ def _epochs(info: RunInfo) -> str:
     return f"{which}, each {batches}"
 
 
-def _initializers(parameters: tuple[ParameterRow, ...]) -> dict[str, list[str]]:
+def _weights(info: RunInfo) -> list[Line]:
+    """What was taken from saved weights, and what was not."""
+    if info.weights is None:
+        return []
+    taken, missing, extra = info.weights.taken, info.weights.missing, info.weights.extra
+    lines = [("weights", f"{info.weights.source}, {count(len(taken), 'array')} taken")]
+    if missing:
+        lines.append(("", f"{len(missing)} missing, so initialized: {_names(list(missing))}"))
+    if extra:
+        lines.append(("", f"{len(extra)} left over: {_names(list(extra))}"))
+    return lines
+
+
+def _initializers(info: RunInfo) -> dict[str, list[str]]:
     """Which rule hit which parameters."""
     groups: dict[str, list[str]] = {}
-    for row in parameters:
+    taken = () if info.weights is None else info.weights.taken
+    for row in info.parameters:
+        if row.name in taken:
+            continue
         groups.setdefault(row.rule or row.initializer, []).append(row.name)
     return groups
 
@@ -79,6 +96,9 @@ def _multipliers(info: RunInfo) -> dict[str, list[str]]:
     """The parameters whose learning rate, or whose weight decay if there is any, is scaled."""
     groups: dict[str, list[str]] = {}
     for row in info.parameters:
+        if row.fixed:
+            groups.setdefault("fixed", []).append(row.name)
+            continue
         scaled = [("lr_mult", row.lr_mult), *([("wd_mult", row.wd_mult)] if info.wd else [])]
         factors = [f"{name} {value:g}" for name, value in scaled if value != 1]
         if factors:

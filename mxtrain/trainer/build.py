@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mxtrain import initializer, lr_scheduler
 from mxtrain import random as mx_random
 from mxtrain.config import graph
+from mxtrain.config.weights import fixed_parameters
 from mxtrain.errors import MXNetError
 from mxtrain.io import DataDesc
 from mxtrain.io.errors import DataError
@@ -18,6 +19,7 @@ from mxtrain.trainer import data as run_data
 from mxtrain.trainer import outputs
 from mxtrain.trainer.batches import Batches
 from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.weights import SavedWeights
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import RunSpec
@@ -60,10 +62,12 @@ def build(spec: RunSpec) -> Built:
     kinds = outputs.label_kinds(symbol, heads)
     data = run_data.load(spec.data, kinds, spec.seed)
     mx_random.seed(spec.seed)
-    start = initializer.create(spec.initializer.name, **spec.initializer.settings)
+    start: Any = initializer.create(spec.initializer.name, **spec.initializer.settings)
     try:
         module = _bound_module(spec, symbol, data, list(kinds))
         _check_classes(module, heads, data)
+        if spec.weights is not None:
+            start = SavedWeights(spec.weights, module, start)
         module.init_params(start)
     except (MXNetError, ValueError, KeyError, AssertionError) as error:
         if isinstance(error, DataError):
@@ -73,11 +77,15 @@ def build(spec: RunSpec) -> Built:
 
 
 def _bound_module(spec: RunSpec, symbol: Symbol, data: RunData, labels: Sequence[str]) -> Module:
+    states = outputs.state_names(symbol)
+    inputs = {"data", *labels, *states}
+    names = [name for name in symbol.list_arguments() if name not in inputs]
     module = Module(
         symbol,
         data_names=["data"],
         label_names=labels,
-        state_names=outputs.state_names(symbol),
+        fixed_param_names=_fixed(spec.fit.fixed_params, names),
+        state_names=states,
         backend=spec.backend,
     )
     rows = spec.data.batch_size
@@ -87,6 +95,20 @@ def _bound_module(spec: RunSpec, symbol: Symbol, data: RunData, labels: Sequence
     ]
     module.bind([DataDesc("data", (rows, *data.train.data.shape[1:]))], shapes)
     return module
+
+
+def _fixed(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the parameters that do not learn (SetupError: all of them, or none of a pattern)."""
+    try:
+        fixed = fixed_parameters(patterns, names)
+    except ValueError as error:
+        raise SetupError(f"fit.fixed_params: {error}") from error
+    if fixed and len(fixed) == len(names):
+        raise SetupError(
+            f"fit.fixed_params: {', '.join(patterns)} fixes all {len(names)} parameters, so there "
+            "is nothing to learn; leave some out"
+        )
+    return fixed
 
 
 def _check_classes(module: Module, heads: Sequence[Head], data: RunData) -> None:

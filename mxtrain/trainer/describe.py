@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mxtrain.trainer import outputs
 from mxtrain.trainer.fingerprint import versions
 from mxtrain.trainer.report import EpochRow, LayerRow, ParameterRow, RunInfo, RunResult
+from mxtrain.trainer.weights import SavedWeights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ def run_info(built: Built, config: str, folder: str, loop: Loop) -> RunInfo:
         eval_columns=tuple(loop.eval_measure.values()) if data.eval is not None else (),
         classes={name: kind.names for name, kind in data.labels.items() if kind.names},
         notes=tuple(_notes(built)),
+        weights=built.initializer.info if isinstance(built.initializer, SavedWeights) else None,
     )
 
 
@@ -109,7 +111,8 @@ def parameter_rows(built: Built) -> tuple[ParameterRow, ...]:
             rule = component_text(built.spec.initializer)
         words = start.rule_for(name, attributes.get(name), array.shape)
         lr_mult, wd_mult = optimizer.multipliers(index)
-        rows.append(ParameterRow(name, array.shape, words, lr_mult, wd_mult, rule))
+        fixed = module.executor.grad_dict[name] is None
+        rows.append(ParameterRow(name, array.shape, words, lr_mult, wd_mult, rule, fixed))
     return tuple(rows)
 
 
@@ -216,13 +219,27 @@ def log_lines(info: RunInfo) -> list[str]:
         f"schedule {info.lr_scheduler}",
         *(f"classes of {name}: {', '.join(names)}" for name, names in info.classes.items()),
         *info.notes,
+        *_weights_lines(info),
         *(_parameter_line(row) for row in info.parameters),
     ]
 
 
+def _weights_lines(info: RunInfo) -> list[str]:
+    """Return every name of what was taken from saved weights, and of what was not."""
+    if info.weights is None:
+        return []
+    groups = (
+        ("taken", info.weights.taken),
+        ("missing, so initialized", info.weights.missing),
+        ("left over in the file", info.weights.extra),
+    )
+    lines = [f"  {what}: {', '.join(names)}" for what, names in groups if names]
+    return [f"weights {info.weights.source}", *lines]
+
+
 def _parameter_line(row: ParameterRow) -> str:
     shape = "x".join(map(str, row.shape))
-    scaled = f"lr_mult {row.lr_mult:g}, wd_mult {row.wd_mult:g}"
+    scaled = "fixed" if row.fixed else f"lr_mult {row.lr_mult:g}, wd_mult {row.wd_mult:g}"
     return f"parameter {row.name} {shape}: {row.initializer}; {scaled}"
 
 

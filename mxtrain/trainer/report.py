@@ -22,7 +22,8 @@ class ParameterRow:
     """One parameter: how it starts and how it is scaled.
 
     `initializer` says what its values are (``Xavier: uniform ±0.7071``), `rule` which rule gave
-    them, whatever the shape; parameters of one rule are shown together.
+    them, whatever the shape; parameters of one rule are shown together. Those that are `fixed` do
+    not learn.
     """
 
     name: str
@@ -31,6 +32,21 @@ class ParameterRow:
     lr_mult: float
     wd_mult: float
     rule: str = ""
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What a run took from saved weights: names of parameters and auxiliary states.
+
+    `missing` are those of the network that the file lacks; the initializer has filled them.
+    `extra` are arrays of the file that the network has no place for.
+    """
+
+    source: str
+    taken: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,7 @@ class RunInfo:
     wd: float = 0.0
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    weights: WeightsInfo | None = None
     resumed: str = ""
 
 

@@ -123,15 +123,22 @@ def _label_advice(model: SavedModel, path: str | Path) -> str:
 
 def _eval_rows(model: SavedModel) -> Rows:
     """Return the eval rows of the model's run as `fit` saw them."""
+    dataset, source = eval_dataset(model)
+    return run_data.prepared(dataset, features_of(model, dataset), model.labels or {}, source)
+
+
+def eval_dataset(model: SavedModel) -> tuple[Dataset, str]:
+    """Return the eval data of the model's run as they stand in their file, and what they are.
+
+    Raises DataError for data that cannot be used, or none.
+    """
     spec = model.spec
-    if spec is None or spec.data.eval is None or model.features is None or model.labels is None:
+    if spec is None or spec.data.eval is None or model.labels is None:
         which = "is of no run" if spec is None else "is of a run without eval data"
         raise DataError(model.files.weights, which, advice="name a file of rows with labels")
     if hasattr(spec.data.eval, "fraction"):
         train = run_data.read_source(spec.data.train, spec.data)
         _, found = run_data.split(train, model.labels, spec.data.eval.fraction, spec.seed)
-        source = f"{spec.data.eval.fraction:.4g} of {train.path}"
-    else:
-        found = run_data.read_source(spec.data.eval, spec.data)
-        source = str(found.path)
-    return run_data.prepared(found, model.features, model.labels, source)
+        return found, f"{spec.data.eval.fraction:.4g} of {train.path}"
+    found = run_data.read_source(spec.data.eval, spec.data)
+    return found, str(found.path)

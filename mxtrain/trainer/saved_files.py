@@ -83,6 +83,19 @@ def find(path: str | Path, epoch: int | None = None, which: str | None = None) -
     raise MXNetError(_not_there(given))
 
 
+def find_weights(path: str | Path) -> Path:
+    """Return the file of weights that `path` means; other than for `find`, it needs no graph.
+
+    Raises as `find` does.
+    """
+    given = Path(path)
+    if given.is_file() and not given.name.endswith(SYMBOL_ENDING):
+        name = _WEIGHTS.fullmatch(given.stem)
+        if not name or _run_of(given.with_name(name["prefix"])) is None:
+            return given
+    return find(given).weights
+
+
 def _with_ending(prefix: Path, ending: str) -> Path:
     return prefix.with_name(prefix.name + ending)
 
