@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from mxtrain.cli import saved_options
 from mxtrain.cli.errors import RunFailedError, UserError
 from mxtrain.cli.options import shared
 
@@ -17,7 +18,7 @@ _SHAPE = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<axes>(?:N|\d+)(?:,(?:N|\d+))*)")
 
 
 @click.command("export")
-@click.argument("model", metavar="MODEL")
+@saved_options.saved_model
 @click.option(
     "--onnx",
     "target",
@@ -25,17 +26,6 @@ _SHAPE = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<axes>(?:N|\d+)(?:,(?:N|\d+))*)")
     required=True,
     type=click.Path(path_type=Path),
     help="Write the model as this ONNX file.",
-)
-@click.option(
-    "--epoch",
-    type=click.IntRange(min=0),
-    metavar="NUMBER",
-    help="Take the weights after so many epochs.",
-)
-@click.option(
-    "--which",
-    type=click.Choice(["best", "last"]),
-    help="Of a run, take its best weights or its last.",
 )
 @click.option(
     "--preprocessing/--no-preprocessing",
@@ -68,10 +58,10 @@ _SHAPE = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<axes>(?:N|\d+)(?:,(?:N|\d+))*)")
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
 @shared("quiet", "as_json")
 def command(
-    model: str,
-    target: Path,
+    model: Path,
     epoch: int | None,
     which: str | None,
+    target: Path,
     preprocessing: bool,
     shapes: tuple[str, ...],
     batch_size: int | None,
@@ -83,8 +73,8 @@ def command(
 ) -> None:
     """Write MODEL as an ONNX file that other programs run.
 
-    MODEL is the folder of a run, one of its checkpoints, or MXNet's prefix of a pair such as
-    lenet-symbol.json and lenet-0003.params.
+    MODEL is the folder of a run, one of its checkpoints, or MXNet's prefix ("digits" for
+    digits-symbol.json and digits-0012.params, the newest epoch unless --epoch is given).
 
     The model predicts: it has no labels, and no node that only learns. It takes the columns of the
     data file in their order and scales them itself, unless --no-preprocessing. Class names, columns
@@ -116,6 +106,8 @@ def command(
         )
     except DifferenceError as error:
         raise RunFailedError(str(error)) from error
+    for note in saved_options.notes_on(opened):
+        click.echo(f"note: {note}", err=True)
     if as_json:
         from mxtrain.console.exported import as_json as plain
         from mxtrain.console.jsonl import dumps

@@ -23,7 +23,14 @@ _ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("Asinh", "Acosh", "Atanh", "Erf", "ConvTranspose"), _SINGLE),
     **dict.fromkeys(("Softsign", "Softplus", "Elu", "Selu", "LeakyRelu", "PRelu"), _SINGLE),
 }
-_WIDER = {"int8": "int32", "uint8": "int32", "int32": "float64", "int64": "float64"}
+# In what order other types are tried: whole numbers in wider ones, float64 in what there is.
+_NEXT = {
+    "int8": "int32",
+    "uint8": "int32",
+    "int32": "float64",
+    "int64": "float64",
+    "float64": "float32",
+}
 
 
 def has(op_type: str, dtype: str) -> bool:
@@ -41,9 +48,7 @@ def stand_in(op_type: str, dtype: str) -> str | None:
     >>> stand_in("Add", "int8"), stand_in("Erf", "float64"), stand_in("Add", "bool")
     ('int32', 'float32', None)
     """
-    if dtype == "float64":
-        return "float32"
-    wider = _WIDER.get(dtype)
-    while wider is not None and not has(op_type, wider):
-        wider = _WIDER.get(wider)
-    return wider
+    other = _NEXT.get(dtype)
+    while other is not None and not has(op_type, other):
+        other = _NEXT.get(other)
+    return other

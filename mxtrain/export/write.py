@@ -153,8 +153,7 @@ def _converted(network: Network, wish: Wish) -> tuple[OnnxGraph, int | None, lis
         graph = _convert(network, wish, wish.usual_batch)
     except (ExportError, RuntimeError) as error:
         raise ExportError(
-            f"the network takes one batch size only ({reason}), and not {wish.usual_batch} "
-            f"({error}); give it with --batch-size"
+            f"{error} (for a batch of {wish.usual_batch}; --batch-size gives another)"
         ) from error
     note = f"the model takes {wish.usual_batch} rows at a time: {reason}"
     return graph, wish.usual_batch, [note]

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 
 from mxtrain.config import ConfigErrors
-from mxtrain.config.spec import FractionSpec, SourceSpec
 from mxtrain.errors import MXNetError, unknown_name
 from mxtrain.export.axes import BATCH, Axes
 from mxtrain.export.errors import ExportError
 from mxtrain.export.preprocessing import Scaling, scaling_of
 from mxtrain.export.verify import Network
 from mxtrain.export.write import Report, Wish, export_onnx
-from mxtrain.io.dataset import Dataset
-from mxtrain.trainer import data as run_data
+from mxtrain.io.errors import DataError
 from mxtrain.trainer import outputs
 from mxtrain.trainer.saved import SavedModel
+from mxtrain.trainer.saved_data import eval_dataset
 from mxtrain.version import __version__
 
 Array = np.ndarray[Any, Any]
@@ -137,27 +136,11 @@ def _inputs(model: SavedModel, shapes: Mapping[str, Axes]) -> dict[str, Axes]:
 def _samples(model: SavedModel, scaling: Scaling | None) -> tuple[dict[str, Array], str, str]:
     """Return the eval rows of the run as the model is to get them, what they are, or why none."""
     features = model.features
-    if features is None:
-        return {}, "random", ""
     try:
-        dataset, source = _eval_dataset(model)
+        if features is None or model.spec is None or model.spec.data.eval is None:
+            return {}, "random", ""
+        dataset, source = eval_dataset(model)
         rows = features.apply(dataset) if scaling is None else features.in_order(dataset)
-    except (MXNetError, ConfigErrors, OSError) as error:
+    except (MXNetError, DataError, ConfigErrors, OSError) as error:
         return {}, "random", f"the eval rows of the run cannot be read: {error}"
     return {model.data_names[0]: np.asarray(rows)}, source, ""
-
-
-def _eval_dataset(model: SavedModel) -> tuple[Dataset, str]:
-    """Return the rows of the run's eval data, its training data where there is none."""
-    spec = model.spec
-    if spec is None or model.labels is None:
-        raise ExportError("the model is of no run")
-    chosen, source = spec.data.eval, spec.data.train
-    if isinstance(chosen, SourceSpec):
-        source = chosen
-    dataset = run_data.read_source(source, spec.data)
-    shown = run_data.shown_path(str(dataset.path))
-    if isinstance(chosen, FractionSpec):
-        _, dataset = run_data.split(dataset, model.labels, chosen.fraction, spec.seed)
-        return dataset, f"{chosen.fraction:.4g} of {shown}"
-    return dataset, shown
