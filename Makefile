@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	&& echo $$python && break; done)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format types pytest docs bench clean
+.PHONY: help demo test lint format types pytest fuzz docs bench clean
 
 help:
 	@echo 'make demo     train on handwritten digits (installs what it needs into $(VENV))'
@@ -22,6 +22,7 @@ help:
 	@echo 'make lint     ruff: rules and format'
 	@echo 'make types    mypy'
 	@echo 'make pytest   the tests alone'
+	@echo 'make fuzz     read 100,000 damaged files (INPUTS=..., SEED=...)'
 	@echo 'make format   let ruff format the code'
 	@echo 'make docs     write the generated reference anew'
 	@echo 'make bench    the benchmarks that need nothing else installed'
@@ -42,6 +43,11 @@ types: $(VENV)/.installed-dev
 # One BLAS thread per worker: more would only wait for each other.
 pytest: $(VENV)/.installed-dev
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -q -n 2
+
+INPUTS ?= 100000
+SEED ?= 0
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz/fuzz_run.py --inputs $(INPUTS) --seed $(SEED)
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

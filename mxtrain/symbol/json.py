@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections import Counter
+from itertools import islice
 from reprlib import repr as short_repr
 from typing import Any
 
@@ -121,8 +122,7 @@ def _parse(text: str) -> dict[str, Any]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {short_repr(twice)} occurs twice in one object")
     for key, value in pairs:
         for part in (key, value):
@@ -232,28 +232,35 @@ def _refuse_unknown_operators(nodes: list[Node]) -> None:
         if node.op is not None and node.op not in registry:
             unknown.setdefault(node.op, []).append(node.name)
     if unknown:
-        listed = "; ".join(f"{op[:100]} ({_listed(names)})" for op, names in unknown.items())
+        listed = _listed([f"{op[:100]} ({_listed(names)})" for op, names in unknown.items()], "; ")
         raise MXNetError(f"symbol file: operators that are not there: {listed}")
 
 
 def _refuse_wrong_attributes(nodes: list[Node]) -> None:
-    unknown: dict[str, list[str]] = {}
-    wrong = []
+    unknown: dict[tuple[str, str], list[str]] = {}
+    wrong: list[str] = []
     for node in nodes:
         if node.op is None:
             continue
         known = registry.get(node.op)._fields
         extra = [key for key in node.operator_attrs if key not in known]
         for key in extra:
-            near = closest(key[:100], known)
-            hint = f", did you mean '{near}'?" if near else ""
-            rule = f"{node.op} has no attribute '{key[:100]}'{hint}"
-            unknown.setdefault(rule, []).append(node.name)
+            unknown.setdefault((node.op, key), []).append(node.name)
         if not extra:
             wrong += _problems(node)
+        if len(wrong) > _MOST_SHOWN:
+            break
     if unknown or wrong:
-        wrong = [f"{rule} (nodes {_listed(names)})" for rule, names in unknown.items()] + wrong
-        raise MXNetError(f"symbol file: attributes that do not fit: {_listed(wrong, '; ')}")
+        # Looking for near names takes long; a file may have any number of wrong ones.
+        shown = [_no_attribute(*item) for item in islice(unknown.items(), _MOST_SHOWN + 1)]
+        raise MXNetError(f"symbol file: attributes that do not fit: {_listed(shown + wrong, '; ')}")
+
+
+def _no_attribute(place: tuple[str, str], nodes: list[str]) -> str:
+    op, key = place[0], place[1][:100]
+    near = closest(key, registry.get(op)._fields)
+    hint = f", did you mean '{near}'?" if near else ""
+    return f"{op} has no attribute '{key}'{hint} (nodes {_listed(nodes)})"
 
 
 def _problems(node: Node) -> list[str]:
@@ -264,9 +271,8 @@ def _problems(node: Node) -> list[str]:
     return []
 
 
-def _listed(texts: Iterable[str], comma: str = ", ") -> str:
-    texts = list(texts)
-    more = f"{comma}and {len(texts) - _MOST_SHOWN} more" if len(texts) > _MOST_SHOWN else ""
+def _listed(texts: list[str], comma: str = ", ") -> str:
+    more = f"{comma}and more" if len(texts) > _MOST_SHOWN else ""
     return comma.join(text[:500] for text in texts[:_MOST_SHOWN]) + more
 
 
