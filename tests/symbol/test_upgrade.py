@@ -169,6 +169,12 @@ def test_parameters_do_not_overwrite_attributes() -> None:
     assert sym.load_json(text).attr_dict()["r"] == {"__a__": "1", "__b__": "2"}
 
 
+def test_an_older_graph_is_written_like_one_just_composed() -> None:
+    net = sym.load(str(FOLDER / "graph_08_noaux.json"))
+    inputs = {node["name"]: node["inputs"] for node in json.loads(net.tojson())["nodes"]}
+    assert [entry[2] for entry in inputs["bn"]] == [0, 0, 0, 1, 1]
+
+
 def test_the_steps_are_those_of_the_versions() -> None:
     assert [(limit, step.__name__) for limit, step in STEPS] == [
         (10901, "hide_keys"),
