@@ -14,8 +14,10 @@ _SINGLE = ("float16", "float32")
 _ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "Mod", "Where"), _NUMBERS),
     **dict.fromkeys(("Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual"), _NUMBERS),
-    **dict.fromkeys(("Abs", "Neg", "Sign", "ReduceSum", "MatMul", "ArgMax", "ArgMin"), _NUMBERS),
-    **dict.fromkeys(("ReduceProd", "ReduceMax", "ReduceMin"), _NUMBERS),
+    **dict.fromkeys(("Abs", "Neg", "Sign", "ReduceSum", "MatMul"), _NUMBERS),
+    **dict.fromkeys(("ReduceMax", "ReduceMin"), _NUMBERS),
+    **dict.fromkeys(("ArgMax", "ArgMin"), (*_FLOATS, "int32")),
+    "ReduceProd": (*_SINGLE, "int32", "int64"),
     **dict.fromkeys(("Exp", "Log", "Sqrt", "Reciprocal", "Sin", "Tanh", "Sigmoid"), _FLOATS),
     **dict.fromkeys(("Relu", "Floor", "Ceil", "Round", "Softmax", "LogSoftmax"), _FLOATS),
     **dict.fromkeys(("ReduceMean", "Gemm", "Pow"), _FLOATS),
