@@ -332,3 +332,20 @@ BYTES = "batch_size: 8\n  features: {scale: minmax}"
 def write_idx(path: Path, array: Array) -> None:
     axes = b"".join(n.to_bytes(4, "big") for n in array.shape)
     path.write_bytes(bytes([0, 0, 8, array.ndim]) + axes + array.tobytes())
+
+
+def test_a_regression_learns_whole_numbers_as_they_are(tmp_path: Path) -> None:
+    """Ages of 20, 40 and 60 are no classes 0, 1 and 2."""
+    text = CONFIG.replace("label: kind", "label: age").replace("metrics: [accuracy, ce]", "")
+    text = text.replace("num_hidden: 3", "num_hidden: 1").replace("num_epoch: 3", "num_epoch: 60")
+    text = text.replace("SoftmaxOutput, name: softmax", "LinearRegressionOutput, name: out")
+    config = write_config(tmp_path, text)
+    for name in ("train.csv", "test.csv"):
+        table = (tmp_path / name).read_text().replace("kind", "age")
+        for kind, age in zip(KINDS, (20, 40, 60), strict=True):
+            table = table.replace(kind, str(age))
+        (tmp_path / name).write_text(table)
+    train(config)
+    found = predict(tmp_path / "run", tmp_path / "test.csv")["prediction"]
+    assert 15 < found.min() < 30
+    assert 30 < np.median(found) < 50
