@@ -16,10 +16,10 @@ from mxtrain.config import load
 from mxtrain.config.spec import Component
 from mxtrain.trainer import describe, loop, measure
 from mxtrain.trainer.build import Built, add_optimizer, build
-from mxtrain.trainer.preview import initial_weights, rates, summary
 from mxtrain.trainer.loop import Loop
 from mxtrain.trainer.measure import Measure
 from mxtrain.trainer.metrics import make_metrics
+from mxtrain.trainer.preview import initial_weights, rates, summary
 
 
 @pytest.fixture(scope="module")
