@@ -47,7 +47,7 @@ class Change:
 
 
 def changes(before: str, now: str) -> list[Change]:
-    """Return what differs between two resolved configs, in the order of the config.
+    """Return what differs between two resolved configs: what there was before, then what is new.
 
     Raises FileFormatError when one of them is no YAML.
 

@@ -31,7 +31,7 @@ class Checkpoints:
         every checkpoint that needs them.
     spec : how often checkpoints are written and how many stay.
     state : gives metadata and values of the run as it is now.
-    notice : is told, once, when a state cannot be stored.
+    notice : is told, once, what a checkpoint lacks.
 
     Attributes
     ----------
@@ -49,7 +49,8 @@ class Checkpoints:
     ) -> None:
         self._files, self._module, self._best = files, module, best
         self._every, self._keep = spec.every, spec.keep
-        self._state, self._notice, self._told = state, notice, False
+        self._state, self._notice = state, notice
+        self._told: set[str] = set()
         self._needs: dict[Position, set[str]] = {}
         self._on_disk: set[str] = set()
         self.newest = ""
@@ -134,6 +135,6 @@ class Checkpoints:
 
     def tell(self, text: str) -> None:
         """Say, once, what a checkpoint lacks."""
-        if not self._told:
+        if text not in self._told:
             self._notice(text)
-        self._told = True
+        self._told.add(text)

@@ -75,9 +75,10 @@ def _latest() -> Path:
 
 
 def _checkpoint(path: Path) -> Found:
-    if not (path.parent / folders.CONFIG).exists():
-        raise SetupError(f"there is no run {path}{_near(path)}")
     position = Position.of(path.name)
+    is_of_run = position is not None or path.exists()
+    if not is_of_run or not (path.parent / folders.CONFIG).exists():
+        raise SetupError(f"there is no run {path}{_near(path)}")
     if position is None or not (path.parent / position.state).exists():
         names = ", ".join(one.state for one in states_in(path.parent)) or "none"
         raise SetupError(f"{path} is no checkpoint to go on from; {path.parent} has: {names}")
