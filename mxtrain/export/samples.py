@@ -88,12 +88,17 @@ def chunks(
         pieces = [np.arange(start, min(start + CHUNK, rows)) for start in starts]
         pieces += [np.arange(1)] if rows > 1 else []
     else:
-        pieces = [np.arange(start, start + batch) % rows for start in range(0, rows, batch)]
+        pieces = [np.arange(start, start + batch) for start in range(0, rows, batch)]
     for piece in pieces:
         yield (
             len(piece),
             {
-                name: array.take(piece, axes[name][0]) if axes[name] else array
+                name: _taken(array, piece, axes[name][0]) if axes[name] else array
                 for name, array in feeds.items()
             },
         )
+
+
+def _taken(array: Array, rows: Array, axis: int) -> Array:
+    """Return rows of an input; one with fewer rows than the others begins again."""
+    return array.take(rows % array.shape[axis], axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from mxtrain.export.errors import ExportError, FixedBatchError
 from mxtrain.export.graph import OnnxGraph, convert
 from mxtrain.export.proto import axis_name, to_bytes
 from mxtrain.export.runtime import Session
-from mxtrain.export.verify import difference
+from mxtrain.export.verify import Network, difference
+from mxtrain.export.write import Wish, export_onnx
 
 WIDTH = 6
 
@@ -135,6 +137,17 @@ def test_a_label_that_decides_the_output_is_an_input() -> None:
         ("data", (BATCH, 3)),
         ("value_label", (BATCH, 3)),
     ]
+
+
+@pytest.mark.parametrize("batch", [None, 4])
+def test_given_rows_beside_drawn_ones(batch: int | None, tmp_path: Path) -> None:
+    data, label = sym.Variable("data"), sym.Variable("value_label")
+    loss = sym.MakeLoss(sym.square(data - label), name="loss")
+    network = Network(loss, {}, {}, {"data": (BATCH, 3)})
+    rows = {"data": np.arange(600.0).reshape(200, 3)}
+    report = export_onnx(tmp_path / "m.onnx", network, Wish(batch=batch), rows)
+    assert report.rows == 200
+    assert report.comparison.batches == ((200, 1) if batch is None else (4,))
 
 
 def test_two_variables_of_one_name_are_refused() -> None:
