@@ -132,7 +132,8 @@ def _read_list(reader: Reader) -> list[Any] | dict[str, Any]:
 def _without_absent(reader: Reader, records: list[Stored | None], names: list[str]) -> list[Stored]:
     arrays = [record for record in records if record is not None]
     if len(arrays) < len(records):
-        absent = records.index(None)
+        # `records.index(None)` would compare arrays, element by element.
+        absent = [record is None for record in records].index(True)
         shown = f"'{names[absent]}'" if names else f"number {absent}"
         raise FileFormatError(
             f"{reader.name}: array {shown} is absent: the file stores no values for it; "

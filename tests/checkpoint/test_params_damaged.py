@@ -144,6 +144,14 @@ def test_columns_of_a_row_may_stand_in_any_order(tmp_path: Path) -> None:
     assert loaded[0].asnumpy().tolist() == [[1, 0, 1], [0, 1, 0]]
 
 
+def test_an_absent_array_behind_others_is_named(tmp_path: Path) -> None:
+    absent = U32(0xF993FAC9) + I32(0) + I32(0)
+    names = U64(2) + name(b"a") + name(b"b")
+    (tmp_path / "f").write_bytes(HEAD + U64(2) + record((2,), values=bytes(8)) + absent + names)
+    with pytest.raises(FileFormatError, match="array 'b' is absent"):
+        load_params(tmp_path / "f")
+
+
 def test_an_absent_sparse_array_ends_after_its_shape(tmp_path: Path) -> None:
     absent = U32(0xF993FAC9) + I32(1) + I32(2) + I64(0) * 2 + I32(0)
     (tmp_path / "f").write_bytes(

@@ -190,6 +190,8 @@ def build(random: Random) -> bytes:
 def build_record(random: Random) -> bytes:
     kind = random.choice([0, 1, V1, V2, V2, V2, V3, "row_sparse", "csr"])
     code = random.randrange(13)
+    if random.random() < 0.04:
+        return struct.pack("<Iii", V2, 0, 0)  # absent
     device = struct.pack("<ii", random.choice([1, 1, 2]), random.choice([0, 3]))
     if kind == "row_sparse":
         return build_row_sparse(random, code, device)
