@@ -95,7 +95,7 @@ class SavedModel:
 
         Raises MXNetError for a graph that takes no such rows, whatever its weights.
         """
-        inputs = dict.fromkeys(self.data_names[:1], (1, *row_shape))
+        inputs = dict.fromkeys(self.data_names[:1], (0, *row_shape))  # a graph may fix the batch
         arguments, _, auxiliary = self.symbol.infer_shape_partial(**inputs)
         needed = dict(zip(self.symbol.list_arguments(), arguments, strict=True))
         needed |= zip(self.symbol.list_auxiliary_states(), auxiliary, strict=True)

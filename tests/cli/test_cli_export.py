@@ -91,6 +91,35 @@ def test_mxnet_prefix_with_its_shape_given(tmp_path: Path) -> None:
         assert "on 67 random rows, in batches of 67 and 1" in done.stdout
 
 
+FIXES_THE_BATCH = """\
+data:
+  train: {{path: {data}/pendulum/train.csv, label: period_s}}
+  eval: {{fraction: 0.2}}
+  batch_size: 20
+  last_batch: discard
+  ignore: [mass_kg]
+symbol:
+  - {{op: FullyConnected, name: fc1, num_hidden: 1}}
+  - {{op: Reshape, name: column, shape: [20, 1]}}
+  - {{op: LinearRegressionOutput, name: period}}
+fit: {{num_epoch: 1}}
+"""
+
+
+def test_a_network_that_fixes_the_batch(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(FIXES_THE_BATCH.format(data=ROOT / "data"))
+    fit(load(config, []), QuietReporter(sys.stderr), output=tmp_path / "run")
+    done = export(tmp_path / "run", "--onnx", tmp_path / "m.onnx")
+    assert done.exit_code == 0, done.output
+    assert "input       data, float32, 20 x 2\n" in done.stdout
+    assert "the model takes 20 rows at a time: with a batch of 5, node 'column'" in done.stdout
+    assert re.search(r"on 120 rows of 0.2 of .*, in batches of 20\n", done.stdout)
+    done = export(tmp_path / "run", "--onnx", tmp_path / "n.onnx", "--batch-size", 7)
+    assert done.exit_code == 2
+    assert "node 'column' (Reshape): (7, 1) has 7 elements" in done.stderr
+
+
 def test_rows_that_have_gone_are_replaced_by_random_ones(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained, run)
