@@ -1,28 +1,44 @@
 """Where kernels run. One module per backend behind one small contract.
 
-A backend has a ``name``, the array namespace ``xp``, buffers (``empty``, ``zeros``, ``from_host``,
-``to_host``), ``lower`` (a formula over given buffers), ``segment`` (an update rule over flat
-arrays) and ``synchronize``. Backends are imported only when chosen.
+A backend has a ``name``, the array namespace ``xp``, buffers (``empty``, ``zeros``,
+``from_host``, ``to_host``), ``lower`` (a formula over given buffers), ``join`` (lines of a plan
+into fewer), ``segment`` (an update rule over flat arrays) and ``synchronize``. Backends are
+imported only when chosen.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from mxtrain.errors import unknown_name
+from mxtrain.errors import MXNetError, unknown_name
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import NumpyBackend
 
-NAMES = ("numpy",)
+NAMES = ("numpy", "numba")
 
 
 @cache
 def get(name: str = "numpy") -> NumpyBackend:
-    """Return the backend called `name` (ValueError for an unknown one)."""
+    """Return the backend called `name`.
+
+    ValueError for an unknown one, MXNetError for one whose package is not installed.
+    """
     if name not in NAMES:
         raise ValueError(unknown_name("backend", name, NAMES))
+    if name == "numba":
+        if find_spec("numba") is None:
+            raise MXNetError(missing(name))
+        from mxtrain.backend.numba import NumbaBackend
+
+        return NumbaBackend()
     from mxtrain.backend.numpy import NumpyBackend
 
     return NumpyBackend()
+
+
+def missing(name: str) -> str:
+    """Return what to say where the package of a backend is not installed."""
+    return f"backend '{name}' needs a package that is not installed: pip install 'mxtrain[{name}]'"

@@ -7,7 +7,7 @@ registers; a target array whose old value has been read for the last time serves
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -271,6 +271,13 @@ class Segment:
             kernel(*arguments)
 
 
+class RunnableRule(Protocol):
+    """An update rule bound to its arrays."""
+
+    def run(self, scalars: tuple[float, ...]) -> None:
+        """Apply the rule once with these scalar values, in the order the rule names them."""
+
+
 class NumpyBackend:
     """Kernels on the host, through NumPy."""
 
@@ -299,9 +306,15 @@ class NumpyBackend:
         """Lower a formula to lines over given buffers."""
         return Lowering(program, arrays, outs, allocate)
 
-    def segment(self, program: Program, arrays: Sequence[Array], targets: Sequence[int]) -> Segment:
+    def segment(
+        self, program: Program, arrays: Sequence[Array], targets: Sequence[int]
+    ) -> RunnableRule:
         """Bind an update rule to flat arrays."""
         return Segment(program, arrays, targets)
+
+    def join(self, lines: Sequence[Line]) -> list[Line]:
+        """Return lines that do the same with fewer calls (here they stay as they are)."""
+        return list(lines)
 
     def synchronize(self) -> None:
         """Wait until everything asked for has been computed (nothing to wait for here)."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mxtrain.backend import missing
 from mxtrain.config import override, plugins
 from mxtrain.config.base_rate import with_base_rate
 from mxtrain.config.compare import read_compare
@@ -186,9 +188,12 @@ def _quiet(context: Context) -> Context:
 
 def _check_backend(root: Node, context: Context) -> None:
     node = root.value.get("backend")
-    if node is not None and node.value in ("numba", "cupy"):
-        text = f"{node.value} is not there yet in this version; use numpy"
-        context.problems.add(node.mark, "backend", text)
+    if node is None:
+        return
+    if node.value == "cupy":
+        context.problems.add(node.mark, "backend", "cupy is not there yet in this version")
+    elif node.value == "numba" and find_spec("numba") is None:
+        context.problems.add(node.mark, "backend", missing("numba"))
 
 
 def _elsewhere() -> dict[str, str]:

@@ -102,7 +102,7 @@ class Plan:
                 for node in self.order:
                     if not node.is_variable:
                         program.add(self._lower_forward(node, is_train))
-            self._forward[is_train] = program
+            self._forward[is_train] = self._joined(program)
         return self._forward[is_train]
 
     def backward(self, is_train: bool) -> tuple[Program, list[Array | None]]:
@@ -114,8 +114,14 @@ class Plan:
         if is_train not in self._backward:
             self.forward(is_train)  # scratch buffers of the forward pass come first
             with np.errstate(all="ignore"):  # lowering computes constants
-                self._backward[is_train] = _BackwardBuilder(self, is_train).build()
+                program, slots = _BackwardBuilder(self, is_train).build()
+            self._backward[is_train] = (self._joined(program), slots)
         return self._backward[is_train]
+
+    def _joined(self, program: Program) -> Program:
+        """Let the backend run the lines with fewer calls; the steps keep them one by one."""
+        program.lines = self.backend.join(program.lines)
+        return program
 
     def output_of(self, node: Node) -> Array:
         """Return the buffer of a node's first output."""

@@ -30,9 +30,9 @@ from mxtrain.optimizer.tracing import (
 )
 
 if TYPE_CHECKING:
-    from mxtrain.backend.numpy import Array, Segment
+    from mxtrain.backend.numpy import Array, RunnableRule
 
-Bound = tuple["Segment", tuple[str, ...]]
+Bound = tuple["RunnableRule", tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ class BoundRule:
         self._scratch = {name: self._like_weight() for name in scratch}
         self._by_index = sorted(self.slots, key=lambda slot: slot.index)
         self._segments: dict[tuple[int, int, Structure], Bound] = {}
-        self._appliers: dict[Slot, Segment] = {}
+        self._appliers: dict[Slot, RunnableRule] = {}
         self._snapshot: tuple[Any, ...] | None = None
-        self._groups: list[tuple[float, float, Segment, tuple[str, ...]]] = []
+        self._groups: list[tuple[float, float, RunnableRule, tuple[str, ...]]] = []
 
     def _like_weight(self) -> Array:
         return self._backend.zeros(self.weight.shape, self.weight.dtype)

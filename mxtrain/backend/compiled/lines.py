@@ -1,0 +1,203 @@
+"""What the lines of a plan do, in terms that source can be written from.
+
+A line is a kernel (mostly a NumPy ufunc) and its arguments. `read_line` recognises element-wise
+operations, sums and maxima along rows or columns, matrix products and copies over float32, float64
+and truth values, and gives None for everything else: such lines run as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mxtrain.backend.compiled.expressions import EXPRESSIONS, ON_TRUTH_VALUES, SLOW
+from mxtrain.backend.numpy import Array, Line, greater_of, lesser_of, select
+from mxtrain.backend.special import erf
+
+# Names of the kernels that are functions of our own.
+_OWN = {greater_of: "maximum", lesser_of: "minimum", select: "where", erf: "erf"}
+NUMBERS = (np.dtype(np.float32), np.dtype(np.float64))
+_TYPES = (*NUMBERS, np.dtype(np.bool_))
+# Functions without vector instructions here, on more elements than this, are NumPy's to compute.
+MOST_SLOW = 256
+# One accumulator per eight elements loses precision on longer rows; NumPy sums those in pairs.
+LONGEST_ROW = 4096
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """``target = op(operands)`` at every point, computed in `dtype`.
+
+    The operands have the target's shape; where they are repeated their strides are 0.
+    """
+
+    op: str
+    dtype: np.dtype[Any]
+    operands: tuple[Array, ...]
+    target: Array
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Sum or maximum of the elements of each row (`inner`), or each column, of a matrix."""
+
+    op: str
+    source: Array
+    target: Array
+    rows: int
+    columns: int
+    inner: bool
+
+
+@dataclass(frozen=True)
+class Product:
+    """``target = left @ right`` of matrices, either of them possibly transposed."""
+
+    dtype: np.dtype[Any]
+    left: Array
+    right: Array
+    target: Array
+    transposed: tuple[bool, bool]
+
+
+Piece = Pointwise | Reduction | Product
+
+
+def read_line(line: Line) -> Piece | None:
+    """Return what a line does, None where that cannot be compiled."""
+    kernel, arguments = line
+    if kernel is np.dot:
+        return _product(arguments)
+    if kernel is np.copyto:
+        return _copy(arguments)
+    if isinstance(kernel, np.ufunc):
+        return _pointwise(kernel.__name__, arguments)
+    if kernel in _OWN:
+        return _pointwise(_OWN[kernel], arguments)
+    owner = getattr(kernel, "__self__", None)
+    if isinstance(owner, np.ufunc) and kernel.__name__ == "reduce":
+        return _reduction(owner, arguments)
+    return None
+
+
+def _pointwise(op: str, arguments: Sequence[Any]) -> Pointwise | None:
+    if op not in EXPRESSIONS or not _are_arrays(arguments):
+        return None
+    *operands, target = arguments
+    expression = EXPRESSIONS[op]
+    if len(operands) != expression.arity or (op in SLOW and target.size > MOST_SLOW):
+        return None
+    dtype = np.result_type(*operands)
+    if dtype == np.bool_ and op not in ON_TRUTH_VALUES:
+        return None
+    return _at_every_point(op, dtype, operands, target)
+
+
+def _copy(arguments: Sequence[Any]) -> Pointwise | None:
+    target, source = arguments[:2]
+    if len(arguments) > 3 or not _are_arrays((target, source)):
+        return None
+    if target.dtype == np.bool_ != source.dtype:
+        return None
+    return _at_every_point("copy", target.dtype, [source], target)
+
+
+def _at_every_point(
+    op: str, dtype: np.dtype[Any], operands: Sequence[Array], target: Array
+) -> Pointwise | None:
+    try:
+        views = tuple(np.broadcast_to(operand, target.shape) for operand in operands)
+    except ValueError:
+        return None
+    if any(_clash(view, target) for view in views):
+        return None
+    return Pointwise(op, dtype, views, target)
+
+
+def _clash(one: Array, other: Array) -> bool:
+    """Whether two arrays share memory in another way than being the same elements in order."""
+    return _shares(one, other) and not is_same(one, other)
+
+
+def is_same(one: Array, other: Array) -> bool:
+    """Whether two arrays of one shape are the same elements in the same order."""
+    if _address(one) != _address(other) or one.dtype != other.dtype:
+        return False
+    strides = zip(one.shape, one.strides, other.strides, strict=True)
+    return all(step == twin for length, step, twin in strides if length != 1)
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def may_join(group: Sequence[Pointwise], piece: Pointwise) -> bool:
+    """Whether `piece` may run in the same loops as the pieces before it.
+
+    At each point it then sees what they wrote at this point, so no array may be written at one
+    point and read at another.
+    """
+    if piece.target.shape != group[0].target.shape:
+        return False
+    if piece.op in SLOW or any(other.op in SLOW for other in group):
+        return False  # the other operations would lose their vector instructions
+    for other in group:
+        reads = [*piece.operands, piece.target]
+        if any(_clash(other.target, array) for array in reads):
+            return False
+        if any(_clash(piece.target, array) for array in other.operands):
+            return False
+    return True
+
+
+def _reduction(ufunc: np.ufunc, arguments: Sequence[Any]) -> Reduction | None:
+    if len(arguments) != 4 or ufunc.__name__ not in ("add", "maximum"):
+        return None
+    source, axes, dtype, target = arguments
+    if dtype is not None or not _are_arrays((source, target)) or source.dtype not in NUMBERS:
+        return None
+    if source.dtype != target.dtype or _shares(source, target) or source.size == 0:
+        return None
+    if not (source.flags.c_contiguous and target.flags.c_contiguous):
+        return None
+    summed = range(source.ndim) if axes is None else (np.atleast_1d(axes) % source.ndim).tolist()
+    along, rank = sorted(summed), source.ndim
+    inner = along == list(range(rank - len(along), rank))
+    if not inner and along != list(range(len(along))):
+        return None
+    count = int(np.prod([source.shape[axis] for axis in along], dtype=np.int64))
+    rows = source.size // count if inner else count
+    if inner and count > LONGEST_ROW:
+        return None
+    return Reduction(ufunc.__name__, source, target, rows, source.size // rows, inner)
+
+
+def _product(arguments: Sequence[Any]) -> Product | None:
+    if not _are_arrays(arguments) or any(array.ndim != 2 for array in arguments):
+        return None
+    left, right, target = arguments
+    if {left.dtype, right.dtype, target.dtype} not in ({t} for t in NUMBERS) or not target.size:
+        return None
+    if not target.flags.c_contiguous or _shares(left, target) or _shares(right, target):
+        return None
+    transposed = []
+    for matrix in (left, right):
+        if matrix.flags.c_contiguous:
+            transposed.append(False)
+        elif matrix.flags.f_contiguous:
+            transposed.append(True)
+        else:
+            return None
+    return Product(target.dtype, left, right, target, (transposed[0], transposed[1]))
+
+
+def _are_arrays(values: Sequence[Any]) -> bool:
+    return all(type(value) is np.ndarray and value.dtype in _TYPES for value in values)
+
+
+def _shares(one: Array, other: Array) -> bool:
+    return bool(np.may_share_memory(one, other))

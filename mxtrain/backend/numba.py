@@ -1,0 +1,60 @@
+"""The Numba backend: NumPy's, with runs of lines and update rules compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mxtrain.backend.compiled import cache
+from mxtrain.backend.compiled.lines import Piece, Product, read_line
+from mxtrain.backend.compiled.products import addresses
+from mxtrain.backend.compiled.rules import CompiledSegment
+from mxtrain.backend.compiled.source import Writer
+from mxtrain.backend.formula import Program
+from mxtrain.backend.numpy import Array, Line, NumpyBackend, RunnableRule
+
+
+class NumbaBackend(NumpyBackend):
+    """Kernels on the host, compiled where that is possible and NumPy's elsewhere."""
+
+    name = "numba"
+
+    def segment(
+        self, program: Program, arrays: Sequence[Array], targets: Sequence[int]
+    ) -> RunnableRule:
+        """Bind an update rule to flat arrays."""
+        if arrays[0].dtype not in (np.float32, np.float64):
+            return super().segment(program, arrays, targets)
+        return CompiledSegment(program, arrays, targets)
+
+    def join(self, lines: Sequence[Line]) -> list[Line]:
+        """Return lines that do the same, runs of compilable ones as a single call each.
+
+        Compiled calls know addresses only: the caller keeps the arrays of the given lines alive.
+        """
+        joined: list[Line] = []
+        run: list[tuple[Line, Piece]] = []
+        for line in lines:
+            piece = self._piece(line)
+            if piece is not None:
+                run.append((line, piece))
+                continue
+            joined += self._compiled(run)
+            joined.append(line)
+            run = []
+        return joined + self._compiled(run)
+
+    def _piece(self, line: Line) -> Piece | None:
+        piece = read_line(line)
+        if isinstance(piece, Product) and addresses() is None:
+            return None
+        return piece
+
+    def _compiled(self, run: Sequence[tuple[Line, Piece]]) -> list[Line]:
+        if len(run) < 2:
+            return [line for line, _ in run]  # a ufunc or a product alone is as fast as it is
+        writer = Writer([piece for _, piece in run])
+        function = cache.compiled(lambda keep: writer.source(cache.NAME, keep))
+        tables = (writer.addresses, writer.numbers, addresses() or (0, 0))
+        return [(function, tuple(np.array(table, np.int64) for table in tables))]
