@@ -262,13 +262,14 @@ class Segment:
 
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""
-        if scalars != self._values:
-            for box, value in zip(self._scalars, scalars, strict=True):
-                box[()] = value
-            run(self._scalar_lines)
-            self._values = scalars
-        for kernel, arguments in self._lines:
-            kernel(*arguments)
+        with np.errstate(all="ignore"):
+            if scalars != self._values:
+                for box, value in zip(self._scalars, scalars, strict=True):
+                    box[()] = value
+                run(self._scalar_lines)
+                self._values = scalars
+            for kernel, arguments in self._lines:
+                kernel(*arguments)
 
 
 class RunnableRule(Protocol):

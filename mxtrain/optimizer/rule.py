@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +26,6 @@ from mxtrain.optimizer.tracing import (
     layer_row,
     norm,
     require_states,
-    row_of,
     rule_of,
     structure_of,
 )
@@ -77,8 +78,10 @@ class BoundRule:
         self._by_index = sorted(self.slots, key=lambda slot: slot.index)
         self._segments: dict[tuple[int, int, Structure], Bound] = {}
         self._appliers: dict[Slot, RunnableRule] = {}
-        self._snapshot: tuple[Any, ...] | None = None
-        self._groups: list[tuple[float, float, RunnableRule, tuple[str, ...]]] = []
+        self._may_step_together = has_common_scalars(type(optimizer)) and not self._scratch
+        self._indices = [slot.index for slot in self._by_index]
+        self._groups: list[Group] = []
+        self._watch = Watch(None)
 
     def _like_weight(self) -> Array:
         return self._backend.zeros(self.weight.shape, self.weight.dtype)
@@ -93,31 +96,19 @@ class BoundRule:
         optimizer = self.optimizer
         counts = optimizer._index_update_count
         begin = optimizer.begin_num_update
-        first = counts.get(self._by_index[0].index, begin)
-        uniform = self._may_step_together() and all(
-            counts.get(slot.index, begin) == first for slot in self._by_index
-        )
-        with np.errstate(all="ignore"):
-            self._begin_states()
-            if uniform:
-                self._step_together(first + 1)
-            else:
-                self._step_one_by_one()
-
-    def _may_step_together(self) -> bool:
-        """Whether parameters of one rate, decay and count need no look of their own."""
-        cls, optimizer = type(self.optimizer), self.optimizer
-        return (
-            cls._get_lr is Optimizer._get_lr
-            and cls._get_lrs is Optimizer._get_lrs
-            and cls._get_wd is Optimizer._get_wd
-            and cls._get_wds is Optimizer._get_wds
-            and cls._update_count is Optimizer._update_count
-            and cls.layer_scalars is Optimizer.layer_scalars
-            and not optimizer.scales_steps
-            and not self._scratch
+        first = counts.get(self._indices[0], begin)
+        uniform = (
+            self._may_step_together
             and not optimizer.param_dict
+            and list(map(counts.get, self._indices, repeat(begin))) == [first] * len(self._indices)
         )
+        if self._copies:
+            self._begin_states()
+        if uniform:
+            self._step_together(first + 1)
+        else:
+            with np.errstate(all="ignore"):
+                self._step_one_by_one()
 
     def _begin_states(self) -> None:
         """Let copies of the weight begin, in the first update after they were made."""
@@ -132,31 +123,28 @@ class BoundRule:
     def _step_together(self, t: int) -> None:
         """All counts agree, so parameters of equal multipliers have equal rows."""
         optimizer = self.optimizer
-        counts = optimizer._index_update_count
-        for slot in self._by_index:
-            counts[slot.index] = t
+        optimizer._index_update_count.update(dict.fromkeys(self._indices, t))
         if t > optimizer.num_update:
             optimizer.num_update = t
+        if not self._watch.unchanged():
+            self._regroup()
         rate, decay = optimizer._global_lr(), optimizer.wd
-        self._regroup_if_changed()
-        for lr_mult, wd_mult, segment, names in self._groups:
-            lr, wd = rate * lr_mult, decay * wd_mult
-            values = {"lr": lr, "wd": wd} | optimizer.scalars(lr, wd, t)
-            segment.run(row_of(optimizer, names, values))
+        for group in self._groups:
+            lr, wd = rate * group.lr_mult, decay * group.wd_mult
+            values = {**group.settings, "lr": lr, "wd": wd, **optimizer.scalars(lr, wd, t)}
+            group.segment.run(tuple([float(values[name]) for name in group.names]))
 
-    def _regroup_if_changed(self) -> None:
+    def _regroup(self) -> None:
+        """Cut the arena anew into neighbours of equal multipliers."""
         optimizer = self.optimizer
-        structure = structure_of(optimizer, decays=optimizer.wd != 0)
-        tables = (optimizer.lr_mult, optimizer.wd_mult, optimizer.idx2name)
-        if self._snapshot == (structure, *tables):
-            return
-        self._snapshot = (structure, *(dict(table) for table in tables))
         rows = [(*optimizer.multipliers(s.index), optimizer.wd != 0) for s in self.slots]
         rows = [(lr, wd if decays else 0.0, decays) for lr, wd, decays in rows]
         self._groups = []
         for (lr_mult, wd_mult, decays), start, stop in self._runs(rows):
             segment, names = self._segment(start, stop, decays and wd_mult != 0)
-            self._groups.append((lr_mult, wd_mult, segment, names))
+            settings = {name: getattr(optimizer, name, None) or 0.0 for name in names}
+            self._groups.append(Group(lr_mult, wd_mult, segment, names, settings))
+        self._watch = Watch(optimizer)
 
     def _runs(self, rows: Sequence[Any]) -> list[tuple[Any, int, int]]:
         """Join neighbours with equal rows: (row, start, stop) of each run."""
@@ -207,6 +195,57 @@ class BoundRule:
                 self._appliers[slot] = self._backend.segment(APPLY_STEP, [layer.weight, step], [0])
             ratio = optimizer.trust_ratio(norm(layer.weight), norm(step))
             self._appliers[slot].run((lr * ratio,))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbours with equal multipliers; `settings` are the scalars that are no rates."""
+
+    lr_mult: float
+    wd_mult: float
+    segment: RunnableRule
+    names: tuple[str, ...]
+    settings: dict[str, float]
+
+
+class Watch:
+    """Tells, at the cost of a microsecond, whether an optimizer is as it was."""
+
+    def __init__(self, optimizer: Optimizer | None) -> None:
+        self._optimizer = optimizer
+        names = [name for name in vars(optimizer) if name != "num_update"] if optimizer else []
+        self._read = attrgetter(*names) if names else None
+        self._values = self._read(optimizer) if self._read is not None else ()
+        self._tables = [dict(table) for table in _tables(optimizer)] if optimizer else []
+
+    def unchanged(self) -> bool:
+        """Whether every attribute but `num_update` is the same object, with equal multipliers."""
+        optimizer = self._optimizer
+        return (
+            optimizer is not None
+            and self._read is not None
+            and len(vars(optimizer)) == len(self._values) + 1
+            and all(map(is_, self._read(optimizer), self._values))
+            and _tables(optimizer) == self._tables
+        )
+
+
+def _tables(optimizer: Optimizer) -> list[dict[Any, Any]]:
+    """Return what may change in place and decides the multipliers."""
+    return [optimizer.lr_mult, optimizer.wd_mult, optimizer.idx2name]
+
+
+def has_common_scalars(cls: type[Optimizer]) -> bool:
+    """Whether parameters of one rate, decay and count need no look of their own."""
+    return (
+        cls._get_lr is Optimizer._get_lr
+        and cls._get_lrs is Optimizer._get_lrs
+        and cls._get_wd is Optimizer._get_wd
+        and cls._get_wds is Optimizer._get_wds
+        and cls._update_count is Optimizer._update_count
+        and cls.layer_scalars is Optimizer.layer_scalars
+        and cls.trust_ratio is Optimizer.trust_ratio
+    )
 
 
 def look_up(

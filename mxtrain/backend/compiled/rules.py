@@ -27,11 +27,13 @@ class CompiledSegment:
         self._addresses = np.array([array.ctypes.data for array in arrays], np.int64)
         self._size = arrays[0].size
         self._scalars = np.zeros(len(program.scalars), np.float64)
+        self._values: tuple[float, ...] | None = None
         self._run = cache.compiled(lambda keep: source(program, kind, targets, keep))
 
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""
-        self._scalars[:] = scalars
+        if scalars != self._values:
+            self._scalars[:] = self._values = scalars
         self._run(self._addresses, 0, self._size, self._scalars)
 
 
