@@ -8,6 +8,7 @@ imported only when chosen.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -20,12 +21,20 @@ if TYPE_CHECKING:
 NAMES = ("numpy", "numba")
 
 
-@cache
-def get(name: str = "numpy") -> NumpyBackend:
-    """Return the backend called `name`.
+# Names the backend of executors and modules that are given none.
+VARIABLE = "MXTRAIN_BACKEND"
+
+
+def get(name: str | None = None) -> NumpyBackend:
+    """Return the backend called `name`; None: the one ``$MXTRAIN_BACKEND`` names, or NumPy.
 
     ValueError for an unknown one, MXNetError for one whose package is not installed.
     """
+    return _get(name or os.environ.get(VARIABLE) or "numpy")
+
+
+@cache
+def _get(name: str) -> NumpyBackend:
     if name not in NAMES:
         raise ValueError(unknown_name("backend", name, NAMES))
     if name == "numba":

@@ -43,7 +43,7 @@ class Executor:
         aux: Sequence[Any],
         ctx: Context | None = None,
         random: StepRandom | None = None,
-        backend: str = "numpy",
+        backend: str | None = None,
     ) -> None:
         self._symbol, self._ctx, self._reqs = symbol, ctx or cpu(), list(reqs)
         self._backend = backend

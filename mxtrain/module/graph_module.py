@@ -37,7 +37,7 @@ class GraphModule(BaseModule):
     fixed_param_names : parameters that do not learn.
     state_names : inputs that are neither parameters nor data; zero until `set_states`. One with a
         batch axis follows the batch size, and starts at zero with each new size.
-    backend : where kernels run.
+    backend : where kernels run; None: as ``mxtrain.backend.get`` decides.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class GraphModule(BaseModule):
         work_load_list: Any = None,
         fixed_param_names: Sequence[str] | None = None,
         state_names: Sequence[str] | None = None,
-        backend: str = "numpy",
+        backend: str | None = None,
     ) -> None:
         super().__init__(logger)
         _check_device(context)

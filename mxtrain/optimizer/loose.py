@@ -98,7 +98,7 @@ def named_states(optimizer: Optimizer, rule: Rule, state: Any) -> dict[str, Arra
 def run_rule(optimizer: Optimizer, rule: Rule, flat: dict[str, Array], layer: Layer) -> None:
     """Run a formula over flat arrays, in place; `layer` is what the scalars are computed from."""
     flat |= {name: np.zeros_like(flat["weight"]) for name in (NOISE, STEP) if name in rule.arrays}
-    backend = backends.get("numpy")
+    backend = backends.get()
     segment = backend.segment(rule.program, [flat[n] for n in rule.arrays], rule.targets)
     with np.errstate(all="ignore"):
         if rule.takes_noise:

@@ -63,7 +63,7 @@ class BoundRule:
         slots: Sequence[Slot],
         weight: Array,
         grad: Array,
-        backend: str = "numpy",
+        backend: str | None = None,
     ) -> None:
         self.optimizer, self.slots = optimizer, tuple(slots)
         self.weight, self.grad = weight, grad

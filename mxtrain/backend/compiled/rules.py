@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -28,13 +30,18 @@ class CompiledSegment:
         self._size = arrays[0].size
         self._scalars = np.zeros(len(program.scalars), np.float64)
         self._values: tuple[float, ...] | None = None
-        self._run = cache.compiled(lambda keep: source(program, kind, targets, keep))
+        self._run = _compiled(program, kind, tuple(targets))
 
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""
         if scalars != self._values:
             self._scalars[:] = self._values = scalars
         self._run(self._addresses, 0, self._size, self._scalars)
+
+
+@lru_cache(maxsize=None)
+def _compiled(program: Program, kind: str, targets: tuple[int, ...]) -> Callable[..., Any]:
+    return cache.compiled(lambda keep: source(program, kind, targets, keep))
 
 
 def source(program: Program, kind: str, targets: Sequence[int], keep: bool) -> str:
