@@ -9,11 +9,21 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from mxtrain import backend
+
 # How long an example takes says more about what else the machine does than about the code.
 # Examples are the same in every run; HYPOTHESIS_PROFILE=explore draws new ones.
 settings.register_profile("mxtrain", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "mxtrain"))
+
+
+@pytest.fixture(params=backend.installed())
+def each_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test once on every backend that is installed."""
+    monkeypatch.setenv(backend.VARIABLE, request.param)
+    return str(request.param)
+
 
 _GOLDEN = "recorded values"
 

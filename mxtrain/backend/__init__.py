@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 NAMES = ("numpy", "numba")
 
 
-# Names the backend of executors and modules that are given none.
 VARIABLE = "MXTRAIN_BACKEND"
 
 
@@ -30,7 +29,17 @@ def get(name: str | None = None) -> NumpyBackend:
 
     ValueError for an unknown one, MXNetError for one whose package is not installed.
     """
-    return _get(name or os.environ.get(VARIABLE) or "numpy")
+    return _get(name or default())
+
+
+def default() -> str:
+    """Return the name of the backend of executors and modules that are given none."""
+    return os.environ.get(VARIABLE) or "numpy"
+
+
+def installed() -> tuple[str, ...]:
+    """Return the names of the backends that can run here."""
+    return tuple(name for name in NAMES if find_spec(name) is not None)
 
 
 @cache

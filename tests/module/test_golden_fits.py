@@ -20,7 +20,7 @@ from golden_fits import (
     weights,
 )
 
-from mxtrain import nd, optimizer
+from mxtrain import backend, nd, optimizer
 from mxtrain.module import Module
 from mxtrain.optimizer import get_updater
 
@@ -42,8 +42,12 @@ DOUBLE = [name for name in PRESENT if "float64_metrics" in RUNS[name]]
 ADAM = [name for name in DOUBLE if RUNS[name]["optimizer"] == "adam"]
 
 
-@functools.cache
 def repeated(name: str, dtype: str = "float32") -> Repeated:
+    return repeated_on(backend.default(), name, dtype)
+
+
+@functools.cache
+def repeated_on(backend_name: str, name: str, dtype: str) -> Repeated:
     return Repeated(RUNS[name], dtype)
 
 
@@ -54,6 +58,7 @@ def assert_pairs(got: Any, want: Any, tolerance: float) -> None:
     )
 
 
+@pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("name", PRESENT)
 def test_weights_after_every_epoch(name: str) -> None:
     run, done = RUNS[name], repeated(name)
@@ -74,6 +79,7 @@ def test_weights_after_every_epoch(name: str) -> None:
             )
 
 
+@pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("name", PRESENT)
 def test_metrics(name: str) -> None:
     run, done = RUNS[name], repeated(name)
@@ -134,6 +140,7 @@ def assert_double_precision(name: str, done: Repeated, tolerance: float) -> None
         assert_pairs(got, recorded, tolerance)
 
 
+@pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("name", DOUBLE)
 def test_double_precision(name: str) -> None:
     """Adam's 1 - beta2 is 0.001 here and 0.00100002 in the reference; the next test adopts that."""

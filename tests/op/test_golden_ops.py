@@ -133,6 +133,7 @@ def is_close(found: np.ndarray, wanted: np.ndarray, dtype: str) -> bool:
     return bool(np.all(same | (error <= TOLERANCE[dtype])))
 
 
+@pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("name", PRESENT)
 def test_numbers(name: str) -> None:
     case = CASES[name]

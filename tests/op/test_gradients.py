@@ -85,6 +85,7 @@ class Checked:
         return found
 
 
+@pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("case", CASES, ids=label_of)
 def test_gradient_is_that_of_central_differences(case: dict[str, Any]) -> None:
     checked = Checked(case)

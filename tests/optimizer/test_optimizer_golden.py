@@ -28,12 +28,12 @@ from golden_optimizers import (
 from optimizer_rows import ROWS
 
 import mxtrain as mx
+from mxtrain import backend
 from mxtrain.sparse import RowSparseNDArray
 
 every_case = pytest.mark.parametrize("case_id", RUNNABLE)
 every_optimizer_case = pytest.mark.parametrize("case_id", OPTIMIZER_CASES)
-done = cache(lambda case_id: replay(RUNNABLE[case_id]))
-
+done_on = cache(lambda backend_name, case_id: replay(RUNNABLE[case_id]))
 # The arena updates all of its parameters at every step, and has no float32 masters.
 IN_ARENA = [
     case_id
@@ -43,6 +43,10 @@ IN_ARENA = [
     and case["optimizer"] != "groupadagrad"
     and is_dense(case)
 ]
+
+
+def done(case_id: str) -> Any:
+    return done_on(backend.default(), case_id)
 
 
 def case_of(case_id: str) -> tuple[dict[str, Any], Parameters, Replay]:
@@ -71,6 +75,7 @@ def test_how_many_cases_of_each_optimizer_run(name: str) -> None:
     assert sum(not is_dense(case) for case in mine) == ROWS[name].row_sparse_cases
 
 
+@pytest.mark.usefixtures("each_backend")
 @not_on_purpose("w")
 def test_weights_after_each_step(case_id: str) -> None:
     case, given, run = case_of(case_id)

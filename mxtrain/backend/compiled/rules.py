@@ -39,7 +39,7 @@ class CompiledSegment:
         self._run(self._addresses, 0, self._size, self._scalars)
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=1024)
 def _compiled(program: Program, kind: str, targets: tuple[int, ...]) -> Callable[..., Any]:
     return cache.compiled(lambda keep: source(program, kind, targets, keep))
 
