@@ -14,6 +14,9 @@ from mxtrain.backend.compiled.source import Writer
 from mxtrain.backend.formula import Program
 from mxtrain.backend.numpy import Array, Line, NumpyBackend, RunnableRule
 
+# The time to compile a function grows faster than its length.
+LONGEST_RUN = 32
+
 
 class NumbaBackend(NumpyBackend):
     """Kernels on the host, compiled where that is possible and NumPy's elsewhere."""
@@ -37,12 +40,13 @@ class NumbaBackend(NumpyBackend):
         run: list[tuple[Line, Piece]] = []
         for line in lines:
             piece = self._piece(line)
-            if piece is not None:
+            if piece is None or len(run) == LONGEST_RUN:
+                joined += self._compiled(run)
+                run = []
+            if piece is None:
+                joined.append(line)
+            else:
                 run.append((line, piece))
-                continue
-            joined += self._compiled(run)
-            joined.append(line)
-            run = []
         return joined + self._compiled(run)
 
     def _piece(self, line: Line) -> Piece | None:

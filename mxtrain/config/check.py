@@ -191,7 +191,8 @@ def _check_backend(root: Node, context: Context) -> None:
     if node is None:
         return
     if node.value == "cupy":
-        context.problems.add(node.mark, "backend", "cupy is not there yet in this version")
+        text = "cupy is not there yet in this version; use numpy or numba"
+        context.problems.add(node.mark, "backend", text)
     elif node.value == "numba" and find_spec("numba") is None:
         context.problems.add(node.mark, "backend", missing("numba"))
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mxtrain import backend as backends
 from mxtrain.context import Context, cpu
 from mxtrain.errors import CallError, MXNetError
 from mxtrain.executor.arena import Arena
@@ -61,7 +62,7 @@ class GraphModule(BaseModule):
     ) -> None:
         super().__init__(logger)
         _check_device(context)
-        self._symbol, self._backend = symbol, backend
+        self._symbol, self._backend = symbol, backend or backends.default()
         self._roles = Roles(
             symbol, data_names or (), label_names or (), state_names or (), fixed_param_names or ()
         )

@@ -62,7 +62,7 @@ class Memory:
         data: inputs.Descriptions,
         labels: inputs.Descriptions,
         random: StepRandom,
-        backend: str | None,
+        backend: str,
         shared: Memory | None = None,
     ) -> None:
         self.roles, self.grad_reqs = roles, grad_reqs

@@ -63,9 +63,7 @@ class Optimization:
     memory : the arrays to update; `attach` moves on to other ones.
     """
 
-    def __init__(
-        self, optimizer: Any, names: Sequence[str], backend: str | None, memory: Memory
-    ) -> None:
+    def __init__(self, optimizer: Any, names: Sequence[str], backend: str, memory: Memory) -> None:
         self.optimizer = optimizer
         self._names, self._backend = list(names), backend
         self._updater = get_updater(optimizer)

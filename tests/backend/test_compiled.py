@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the compiled backend needs numba")
 
 from mxtrain import backend, optimizer
-from mxtrain.backend.compiled import cache, lines
+from mxtrain.backend.compiled import cache, functions, lines
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, ON_TRUTH_VALUES, SLOW
 from mxtrain.backend.compiled.lines import Pointwise, Product, Reduction, read_line
 from mxtrain.backend.compiled.source import Regions, Writer, grouped, joined
@@ -111,6 +111,7 @@ def test_products_of_transposed_matrices(dtype: str, left_t: bool, right_t: bool
     assert_same([product, (np.add, (out, bias, out))], [out])
 
 
+@settings(max_examples=30)
 @given(data=st.data())
 def test_lines_over_broadcast_arrays_in_any_order(data: st.DataObject) -> None:
     """Random lines over a few arrays, read and written again and again, give the same bits."""
@@ -143,7 +144,7 @@ def test_what_is_not_understood_is_left_alone() -> None:
         (np.dot, (x[:, :2], y[:2], np.zeros((4, 4), "f"))),
         (np.copyto, (x, y, "same_kind", x > 0)),
         (print, (x,)),
-        (np.exp, (np.zeros(lines.MOST_SLOW + 1, "f"), np.zeros(lines.MOST_SLOW + 1, "f"))),
+        (np.log, (np.zeros(lines.MOST_SLOW + 1, "f"), np.zeros(lines.MOST_SLOW + 1, "f"))),
     ]
     for line in left_alone:
         assert read_line(line) is None, line
@@ -219,6 +220,27 @@ def test_half_precision_stays_numpys() -> None:
     rule = rule_of(optimizer.create("sgd"), True)
     arrays = [np.ones(4, "float16") for _ in rule.arrays]
     assert isinstance(NUMBA.segment(rule.program, arrays, rule.targets), Segment)
+
+
+@pytest.mark.parametrize(
+    ("name", "digits"), [("exp_float32", 1.0), ("expm1_float32", 2.0), ("tanh_float32", 2.5)]
+)
+def test_exponentials_in_units_of_the_last_digit(name: str, digits: float) -> None:
+    random = np.random.default_rng(0)
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 88.72, 88.73, -87.4, -103.9, -104.2, 1e-40]
+    parts = [random.uniform(-110, 95, 5_000), random.standard_normal(5_000), special]
+    x = np.concatenate([*parts, random.standard_normal(5_000) * 1e-4]).astype("f")
+    function = getattr(functions, name)
+    found = np.array([function(value) for value in x], "f")
+    with np.errstate(all="ignore"):
+        wanted = getattr(np, name.removesuffix("_float32"))(x.astype("f8"))
+        rounded = wanted.astype("f")
+        finite = np.isfinite(rounded)
+        errors = np.abs(found - wanted)[finite] / np.spacing(np.abs(rounded[finite]))
+    assert errors.max() <= digits
+    np.testing.assert_array_equal(found[~finite], rounded[~finite])
+    zeros = x == 0
+    np.testing.assert_array_equal(np.signbit(found[zeros]), np.signbit(rounded[zeros]))
 
 
 # -- the cache -----------------------------------------------------------------------------------

@@ -71,7 +71,10 @@ EXPRESSIONS = {
     "where": Expression("(b if a != F(0) else c)", 3),
 }
 
-# Operations for which the processor has no vector instruction and the compiler calls a function.
+# Texts for float32 numbers that need no call of a library (`functions.py`).
+IN_SINGLE = {"exp": "exp_float32(a)", "expm1": "expm1_float32(a)", "tanh": "tanh_float32(a)"}
+
+# Operations that take many instructions; without a text in `IN_SINGLE`, a call per element.
 SLOW = frozenset(
     ["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "cbrt", "power", "copysign"]
 )

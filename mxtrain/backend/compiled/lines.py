@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mxtrain.backend.compiled.expressions import EXPRESSIONS, ON_TRUTH_VALUES, SLOW
+from mxtrain.backend.compiled.expressions import EXPRESSIONS, IN_SINGLE, ON_TRUTH_VALUES, SLOW
 from mxtrain.backend.numpy import Array, Line, greater_of, lesser_of, select
 from mxtrain.backend.special import erf
 
@@ -21,8 +21,9 @@ from mxtrain.backend.special import erf
 _OWN = {greater_of: "maximum", lesser_of: "minimum", select: "where", erf: "erf"}
 NUMBERS = (np.dtype(np.float32), np.dtype(np.float64))
 _TYPES = (*NUMBERS, np.dtype(np.bool_))
-# Functions without vector instructions here, on more elements than this, are NumPy's to compute.
-MOST_SLOW = 256
+# On more elements than these NumPy is faster, also beside the cost of a call of its own: in double
+# precision, and where functions have vector instructions here as well.
+MOST_SLOW, MOST_SLOW_IN_SINGLE = 256, 1024
 # One accumulator per eight elements loses precision on longer rows; NumPy sums those in pairs.
 LONGEST_ROW = 4096
 
@@ -88,9 +89,12 @@ def _pointwise(op: str, arguments: Sequence[Any]) -> Pointwise | None:
         return None
     *operands, target = arguments
     expression = EXPRESSIONS[op]
-    if len(operands) != expression.arity or (op in SLOW and target.size > MOST_SLOW):
+    if len(operands) != expression.arity:
         return None
     dtype = np.result_type(*operands)
+    in_single = op in IN_SINGLE and dtype == np.float32
+    if op in SLOW and target.size > (MOST_SLOW_IN_SINGLE if in_single else MOST_SLOW):
+        return None
     if dtype == np.bool_ and op not in ON_TRUTH_VALUES:
         return None
     return _at_every_point(op, dtype, operands, target)

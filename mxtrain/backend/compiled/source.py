@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from mxtrain.backend.compiled.expressions import EXPRESSIONS
+from mxtrain.backend.compiled.expressions import EXPRESSIONS, IN_SINGLE
 from mxtrain.backend.compiled.lines import Piece, Pointwise, Product, Reduction, is_same, may_join
 from mxtrain.backend.numpy import Array
 
@@ -22,6 +22,7 @@ import math
 import numpy as np
 from numba import float32, float64, njit, uint8
 
+from mxtrain.backend.compiled.functions import exp_float32, expm1_float32, tanh_float32
 from mxtrain.backend.compiled.products import multiply_float32, multiply_float64
 from mxtrain.backend.compiled.pointers import (
     load_float32,
@@ -305,6 +306,8 @@ def filled_in(op: str, kind: str, operands: Sequence[str]) -> str:
     """
     scope = {"F": kind, **dict(zip("abc", operands, strict=False))}
     text = EXPRESSIONS[op].text
+    if kind == "float32":
+        text = IN_SINGLE.get(op, text)
     return "".join(scope.get(word, word) for word in _words(text))
 
 
