@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,11 @@ from mxtrain import backend
 settings.register_profile("mxtrain", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "mxtrain"))
+
+# Kernels compiled by tests stay out of the user's cache, and serve the next run of the tests.
+os.environ.setdefault(
+    "MXTRAIN_CACHE", str(Path(__file__).parent.parent / ".pytest_cache" / "mxtrain")
+)
 
 
 @pytest.fixture(params=backend.installed())
