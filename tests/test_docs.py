@@ -38,9 +38,11 @@ YAML = [(page, number) for page in PAGES for number, _ in enumerate(blocks(page,
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder in which paths of the documentation lead to the data and configs."""
+    """A folder in which paths of the documentation lead to data, configs and a model of MXNet."""
     for name in ("data", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    for path in (ROOT / "tests" / "golden" / "files").glob("mlp-*"):
+        shutil.copy(path, tmp_path)
     return tmp_path
 
 

@@ -345,7 +345,7 @@ def test_a_regression_learns_whole_numbers_as_they_are(tmp_path: Path) -> None:
         for kind, age in zip(KINDS, (20, 40, 60), strict=True):
             table = table.replace(kind, str(age))
         (tmp_path / name).write_text(table)
-    train(config)
+    train(config, "fit.checkpoint.every=60")
     found = predict(tmp_path / "run", tmp_path / "test.csv")["prediction"]
     assert 15 < found.min() < 30
     assert 30 < np.median(found) < 50
