@@ -6,12 +6,11 @@ from typing import TextIO
 
 from mxtrain.console.format import count, metric
 from mxtrain.console.glyphs import write
-from mxtrain.console.tables import Sheet, show
+from mxtrain.console.tables import Sheet, aligned, show
 from mxtrain.trainer.confusion import Confusion
 from mxtrain.trainer.evaluate import Evaluation
 
-# A wider matrix does not fit a terminal; then the most frequent mistakes are listed.
-MOST_CLASSES = 12
+WIDTH = 78
 MOST_MISTAKES = 12
 LONGEST_HEADER = 6
 
@@ -42,25 +41,33 @@ def _show_classes(found: Confusion, stream: TextIO, named: bool) -> None:
 
 def _show_confusion(found: Confusion, stream: TextIO) -> None:
     """The whole matrix where it fits, else the most frequent mistakes."""
-    if len(found.classes) > MOST_CLASSES:
-        mistakes = sorted(
-            (-number, true, told)
-            for true, row in zip(found.classes, found.counts, strict=True)
-            for told, number in zip(found.classes, row, strict=True)
-            if number and told != true
-        )
-        rows = [(true, told, count(-number)) for number, true, told in mistakes[:MOST_MISTAKES]]
-        headers = ("class", "taken for", "rows")
-        title = "the most frequent mistakes" if rows else "no mistakes"
-        show(Sheet(headers, rows, right=(2,), title=title), stream)
-        return
-    columns = ("class", *(_short(name) for name in found.classes))
-    cells = [
+    show(_matrix(found) or _mistakes(found), stream)
+
+
+def _matrix(found: Confusion) -> Sheet | None:
+    """A row and a column for each class; None where it is too wide, or names cut are the same."""
+    names = [_short(name) for name in found.classes]
+    rows = [
         (name, *(count(number) if number else "." for number in row))
         for name, row in zip(found.classes, found.counts, strict=True)
     ]
-    numbers = tuple(range(1, len(columns)))
-    show(Sheet(columns, cells, right=numbers, title="rows: the class; columns: taken for"), stream)
+    headers = ("class", *names)
+    numbers = tuple(range(1, len(headers)))
+    if len(set(names)) < len(names) or len(aligned([headers, *rows], numbers)[0]) > WIDTH:
+        return None
+    return Sheet(headers, rows, right=numbers, title="rows: the class; columns: taken for")
+
+
+def _mistakes(found: Confusion) -> Sheet:
+    mistakes = sorted(
+        (-number, true, told)
+        for true, row in zip(found.classes, found.counts, strict=True)
+        for told, number in zip(found.classes, row, strict=True)
+        if number and told != true
+    )
+    rows = [(true, told, count(-number)) for number, true, told in mistakes[:MOST_MISTAKES]]
+    title = "the most frequent mistakes" if rows else "no mistakes"
+    return Sheet(("class", "taken for", "rows"), rows, right=(2,), title=title)
 
 
 def _short(name: str) -> str:
