@@ -35,7 +35,7 @@ _PARAMETER_ENDINGS = ("weight", "bias", "gamma", "beta", "parameters", "moving_m
 _MOST_NAMED = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SavedModel:
     """A model as it was saved.
 
