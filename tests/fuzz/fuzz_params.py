@@ -200,6 +200,9 @@ def build_record(random: Random) -> bytes:
     low = 0 if kind == V3 or random.random() < 0.1 else 1
     rank = random.randint(low, 4)
     shape = [random.randint(low, 4) for _ in range(rank)]
+    if random.random() < 0.02:
+        rank = random.choice([64, 65, 70])
+        shape = [1] * rank
     content = random.randbytes(product(tuple(shape)) * TYPES[code][1])
     tail = device + struct.pack("<i", code) + content
     if kind in (0, 1):

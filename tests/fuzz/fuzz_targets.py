@@ -22,6 +22,7 @@ from typing import Any
 import fuzz_mutations as mutations
 import fuzz_params
 import numpy as np
+from fuzz_symbol import build_symbol
 
 import mxtrain as mx
 from mxtrain.checkpoint import run_state
@@ -184,8 +185,12 @@ def check_symbol(file: Path, data: bytes) -> bool:
                 [order.index(i[0]) for i in node_inputs(stored, number)],
                 nodes,
             )
+    for node in nodes:
+        if not node.is_variable:
+            agree("number of inputs", len(node.inputs), len(node.operator.inputs()))
     agree("heads", len(net), len(stored["heads"]))
     text = net.tojson()
+    text.encode()
     again = mx.sym.load_json(text)
     agree("text written again", again.tojson(), text)
     agree("arguments", again.list_arguments(), net.list_arguments())
@@ -238,29 +243,6 @@ def on_text(mutation: Callable[[Random, str], str]) -> Mutation:
         return mutation(random, data.decode()).encode(errors="surrogatepass")
 
     return mutate
-
-
-def build_symbol(random: Random, data: bytes) -> bytes:
-    """A graph of random operators, attributes and inputs."""
-    names = sorted(registry.spellings())
-    nodes: list[dict[str, Any]] = []
-    for number in range(random.randint(1, 12)):
-        variable = number < 2 or random.random() < 0.3
-        op = "null" if variable else random.choice(names)
-        attrs = {}
-        if not variable:
-            for field in registry.get(op)._fields:
-                if random.random() < 0.5:
-                    attrs[field] = random.choice([*mutations.TEXTS, "1", "2", "0", "float32"])
-            if "num_args" in registry.get(op)._fields:
-                attrs["num_args"] = random.choice(["1", "2", "3", "0", "-1", "99999999999"])
-        count = 0 if variable else random.choice([1, 1, 2, 2, 3, 5])
-        inputs = [[random.randrange(number), random.choice([0, 0, 0, 1]), 0] for _ in range(count)]
-        nodes.append({"op": op, "name": f"n{number}", "attrs": attrs, "inputs": inputs})
-    graph: dict[str, Any] = {"nodes": nodes, "arg_nodes": [], "heads": [[len(nodes) - 1, 0, 0]]}
-    if random.random() < 0.7:
-        graph["attrs"] = {"mxnet_version": ["int", random.choice([10901, 10900, 903, 800, 20000])]}
-    return json.dumps(graph).encode()
 
 
 # -- states ------------------------------------------------------------------------------------
