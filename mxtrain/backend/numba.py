@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mxtrain.backend.compiled import cache
+from mxtrain.backend.compiled.calls import address_of
 from mxtrain.backend.compiled.lines import Piece, Product, read_line
 from mxtrain.backend.compiled.products import addresses
 from mxtrain.backend.compiled.rules import CompiledSegment
@@ -22,6 +23,7 @@ class NumbaBackend(NumpyBackend):
     """Kernels on the host, compiled where that is possible and NumPy's elsewhere."""
 
     name = "numba"
+    compiles = True
 
     def segment(
         self, program: Program, arrays: Sequence[Array], targets: Sequence[int]
@@ -31,23 +33,34 @@ class NumbaBackend(NumpyBackend):
             return super().segment(program, arrays, targets)
         return CompiledSegment(program, arrays, targets)
 
-    def join(self, lines: Sequence[Line]) -> list[Line]:
+    def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:
         """Return lines that do the same, runs of compilable ones as a single call each.
 
-        Compiled calls know addresses only: the caller keeps the arrays of the given lines alive.
+        Compiled calls know addresses only: the caller keeps the arrays of the given lines
+        alive, and those returned beside the lines.
         """
+        kept: list[Array] = []
         joined: list[Line] = []
         run: list[tuple[Line, Piece]] = []
         for line in lines:
             piece = self._piece(line)
             if piece is None or len(run) == LONGEST_RUN:
-                joined += self._compiled(run)
+                joined += self._compiled(run, kept)
                 run = []
             if piece is None:
                 joined.append(line)
             else:
                 run.append((line, piece))
-        return joined + self._compiled(run)
+        return [*joined, *self._compiled(run, kept)], kept
+
+    def calls(self, lines: Sequence[Line]) -> list[tuple[int, ...]] | None:
+        """Return compiled lines as addresses to call and their arguments, None if any is not."""
+        found: list[tuple[int, ...]] = []
+        for function, arguments in lines:
+            if not cache.is_compiled(function):
+                return None
+            found.append((address_of(function), *arguments))
+        return found
 
     def _piece(self, line: Line) -> Piece | None:
         piece = read_line(line)
@@ -55,10 +68,12 @@ class NumbaBackend(NumpyBackend):
             return None
         return piece
 
-    def _compiled(self, run: Sequence[tuple[Line, Piece]]) -> list[Line]:
-        if len(run) < 2:
-            return [line for line, _ in run]  # a ufunc or a product alone is as fast as it is
+    def _compiled(self, run: Sequence[tuple[Line, Piece]], kept: list[Array]) -> list[Line]:
+        if not run:
+            return []
         writer = Writer([piece for _, piece in run])
         function = cache.compiled(lambda keep: writer.source(cache.NAME, keep))
-        tables = (writer.addresses, writer.numbers, addresses() or (0, 0))
-        return [(function, tuple(np.array(table, np.int64) for table in tables))]
+        lists = (writer.addresses, writer.numbers, addresses() or (0, 0))
+        tables = [np.array(words or [0], np.int64) for words in lists]
+        kept += tables
+        return [(function, tuple(table.ctypes.data for table in tables))]

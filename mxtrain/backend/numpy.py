@@ -284,6 +284,8 @@ class NumpyBackend:
 
     name = "numpy"
     xp = np
+    # Whether `calls` can give addresses at all.
+    compiles = False
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return a new buffer with unspecified contents."""
@@ -313,9 +315,16 @@ class NumpyBackend:
         """Bind an update rule to flat arrays."""
         return Segment(program, arrays, targets)
 
-    def join(self, lines: Sequence[Line]) -> list[Line]:
-        """Return lines that do the same with fewer calls (here they stay as they are)."""
-        return list(lines)
+    def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:
+        """Return lines that do the same with fewer calls, and arrays to keep as long as these.
+
+        Here the lines stay as they are.
+        """
+        return list(lines), []
+
+    def calls(self, lines: Sequence[Line]) -> list[tuple[int, ...]] | None:
+        """Return compiled lines as addresses to call and their arguments, None if any is not."""
+        return None
 
     def synchronize(self) -> None:
         """Wait until everything asked for has been computed (nothing to wait for here)."""

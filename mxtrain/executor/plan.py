@@ -37,6 +37,7 @@ class Program:
 
     steps: list[Step] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    kept: list[Array] = field(default_factory=list)
 
     def add(self, step: Step) -> None:
         """Append a step."""
@@ -120,7 +121,7 @@ class Plan:
 
     def _joined(self, program: Program) -> Program:
         """Let the backend run the lines with fewer calls; the steps keep them one by one."""
-        program.lines = self.backend.join(program.lines)
+        program.lines, program.kept = self.backend.join(program.lines)
         return program
 
     def output_of(self, node: Node) -> Array:

@@ -101,4 +101,5 @@ def chunks(
 
 def _taken(array: Array, rows: Array, axis: int) -> Array:
     """Return rows of an input; one with fewer rows than the others begins again."""
-    return array.take(rows % array.shape[axis], axis)
+    taken: Array = array.take(rows % array.shape[axis], axis)
+    return taken

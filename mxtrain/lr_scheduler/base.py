@@ -69,6 +69,15 @@ class LRScheduler(Declared):
             f"of {', '.join(registry.names())}"
         )
 
+    @property
+    def is_pure(self) -> bool:
+        """Whether a call depends on its argument alone, and leaves nothing behind.
+
+        True for the schedules of this package. A class of your own may say so as well; its rates
+        are then looked up for many updates at once.
+        """
+        return type(self).__module__.startswith("mxtrain.")
+
     def get_warmup_lr(self, num_update: int) -> float:
         """Return the rate of the warm-up at `num_update` (CallError once the warm-up is over)."""
         if num_update >= self.warmup_steps:

@@ -102,6 +102,11 @@ class ChainScheduler(LRScheduler):
             arguments["base_lr"] = self.base_lr
         return registry.create(given["name"], **arguments)
 
+    @property
+    def is_pure(self) -> bool:
+        """Whether every schedule of the chain is."""
+        return all(getattr(schedule, "is_pure", False) for schedule in self._made)
+
     def __call__(self, num_update: int) -> float:
         """Return the learning rate of update number `num_update`."""
         for schedule in self._followers:

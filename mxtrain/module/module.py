@@ -82,6 +82,19 @@ class Module(GraphModule):
         self._params.stale = True
         self._optimizing.update()
 
+    def updates_ahead(self, count: int) -> list[tuple[Any, Any]] | None:
+        """Return the rules of the arena with the scalars of their next `count` updates.
+
+        For a caller that runs them itself and then tells by `updates_made` how many it made. None
+        where some parameter is updated in another way.
+        """
+        return self._optimizing.ahead(count)
+
+    def updates_made(self, count: int) -> None:
+        """Take note of updates that the caller of `updates_ahead` has made."""
+        self._params.stale = True
+        self._optimizing.advance(count)
+
     # -- files -------------------------------------------------------------------------------
 
     def save_checkpoint(self, prefix: str, epoch: int, save_optimizer_states: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mxtrain import optimizer as optimizers
+from mxtrain.backend.numpy import Array, RunnableRule
 from mxtrain.checkpoint.atomic import atomic_write
 from mxtrain.checkpoint.states import load_states
 from mxtrain.errors import CallError, MXNetError
@@ -112,6 +113,26 @@ class Optimization:
                 [executor.grad_dict[name] for _, name in self._loose],
                 [executor.arg_dict[name] for _, name in self._loose],
             )
+
+    def ahead(self, count: int) -> list[tuple[RunnableRule, Array]] | None:
+        """Return the rules with the scalars of their next `count` updates (`BoundRule.ahead`).
+
+        None where not every parameter is updated by such a rule.
+        """
+        if self._loose:
+            return None
+        found: list[tuple[RunnableRule, Array]] = []
+        for rule in self._rules:
+            ahead = rule.ahead(count)
+            if ahead is None:
+                return None
+            found += ahead
+        return found
+
+    def advance(self, count: int) -> None:
+        """Take note that `count` of these updates were made."""
+        for rule in self._rules:
+            rule.advance(count)
 
     def nbytes(self) -> int:
         """Return the bytes of all states made so far."""

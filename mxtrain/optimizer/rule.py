@@ -93,22 +93,23 @@ class BoundRule:
 
     def step(self) -> None:
         """Update every parameter once."""
-        optimizer = self.optimizer
-        counts = optimizer._index_update_count
-        begin = optimizer.begin_num_update
-        first = counts.get(self._indices[0], begin)
-        uniform = (
-            self._may_step_together
-            and not optimizer.param_dict
-            and list(map(counts.get, self._indices, repeat(begin))) == [first] * len(self._indices)
-        )
         if self._copies:
             self._begin_states()
-        if uniform:
-            self._step_together(first + 1)
+        count = self._common_count()
+        if count is not None:
+            self._step_together(count + 1)
         else:
             with np.errstate(all="ignore"):
                 self._step_one_by_one()
+
+    def _common_count(self) -> int | None:
+        """Return how often every parameter was updated, None where they differ in any way."""
+        optimizer = self.optimizer
+        if not self._may_step_together or optimizer.param_dict:
+            return None
+        begin, counts = optimizer.begin_num_update, optimizer._index_update_count
+        found = list(map(counts.get, self._indices, repeat(begin)))
+        return found[0] if found == found[:1] * len(found) else None
 
     def _begin_states(self) -> None:
         """Let copies of the weight begin, in the first update after they were made."""
@@ -122,17 +123,58 @@ class BoundRule:
 
     def _step_together(self, t: int) -> None:
         """All counts agree, so parameters of equal multipliers have equal rows."""
+        self._count(t)
+        if not self._watch.unchanged():
+            self._regroup()
+        rate = self.optimizer._global_lr()
+        for group in self._groups:
+            group.segment.run(self._row(group, rate, t))
+
+    def _count(self, t: int) -> None:
         optimizer = self.optimizer
         optimizer._index_update_count.update(dict.fromkeys(self._indices, t))
         if t > optimizer.num_update:
             optimizer.num_update = t
+
+    def _row(self, group: Group, rate: float, t: int) -> tuple[float, ...]:
+        """Return the scalars of a group in update `t`, at this rate."""
+        optimizer = self.optimizer
+        lr, wd = rate * group.lr_mult, optimizer.wd * group.wd_mult
+        values = {**group.settings, "lr": lr, "wd": wd, **optimizer.scalars(lr, wd, t)}
+        return tuple([float(values[name]) for name in group.names])
+
+    # -- several updates at once -------------------------------------------------------------
+
+    def ahead(self, count: int) -> list[tuple[RunnableRule, Array]] | None:
+        """Return each segment with the scalars of the next `count` updates, (count, scalars).
+
+        None where they cannot be told beforehand: parameters need a look of their own, or what
+        decides the rate is a user's and may depend on when it is asked.
+        """
+        optimizer = self.optimizer
+        first = self._common_count()
+        if first is None or not _is_pure(optimizer):
+            return None
+        if self._copies:
+            self._begin_states()
         if not self._watch.unchanged():
             self._regroup()
-        rate, decay = optimizer._global_lr(), optimizer.wd
-        for group in self._groups:
-            lr, wd = rate * group.lr_mult, decay * group.wd_mult
-            values = {**group.settings, "lr": lr, "wd": wd, **optimizer.scalars(lr, wd, t)}
-            group.segment.run(tuple([float(values[name]) for name in group.names]))
+        rows = [np.empty((count, len(group.names))) for group in self._groups]
+        before = optimizer.num_update
+        is_steady = optimizer.lr_scheduler is None and not _counts_in_scalars(optimizer)
+        for step in range(1 if is_steady else count):
+            optimizer.num_update = max(before, first + 1 + step)
+            rate = optimizer._global_lr()
+            for group, row in zip(self._groups, rows, strict=True):
+                row[step:] = self._row(group, rate, first + 1 + step)
+        optimizer.num_update = before
+        return [(group.segment, row) for group, row in zip(self._groups, rows, strict=True)]
+
+    def advance(self, count: int) -> None:
+        """Take note that `count` of the updates that `ahead` prepared were made."""
+        first = self._common_count()
+        if count and first is not None:
+            self._count(first + count)
 
     def _regroup(self) -> None:
         """Cut the arena anew into neighbours of equal multipliers."""
@@ -228,6 +270,20 @@ class Watch:
             and all(map(is_, self._read(optimizer), self._values))
             and _tables(optimizer) == self._tables
         )
+
+
+def _counts_in_scalars(optimizer: Optimizer) -> bool:
+    """Whether scalars depend on the count of updates."""
+    return type(optimizer).scalars is not Optimizer.scalars
+
+
+def _is_pure(optimizer: Optimizer) -> bool:
+    """Whether rates and scalars may be asked for before their updates, and once too often."""
+    scheduler = optimizer.lr_scheduler
+    rates_are = scheduler is None or getattr(scheduler, "is_pure", False)
+    return rates_are and (
+        not _counts_in_scalars(optimizer) or type(optimizer).__module__.startswith("mxtrain.")
+    )
 
 
 def _tables(optimizer: Optimizer) -> list[dict[Any, Any]]:

@@ -77,6 +77,10 @@ class Loader:
         self._data, self._labels = rows.data, rows.labels
         self._bytes: dict[tuple[int, ...], Array] = {}
 
+    def gathered(self, data: Array, labels: Sequence[Array]) -> list[tuple[Array, Array]]:
+        """Return what `fill` gathers: pairs of all rows and the buffer of a batch's."""
+        return [(self._data, data), *zip(self._labels, labels, strict=True)]
+
     def fill(self, numbers: Array, data: Array, labels: Sequence[Array]) -> None:
         """Copy the rows of these numbers into the data buffer and the label buffers."""
         # With mode "clip" NumPy writes into the buffer; otherwise it makes a copy first.

@@ -36,6 +36,8 @@ class BoundBatch:
     data, labels : the input buffers.
     outputs : of the heads, in order.
     measured : what is measured: outputs, then labels.
+    looked_at : flat views of what decides whether the losses are finite.
+    weighs_classes : whether classes have factors.
     """
 
     def __init__(
@@ -54,16 +56,21 @@ class BoundBatch:
         self.outputs = [outputs[head.output] for head in built.heads]
         self.measured = [*self.outputs, *self.labels]
         values = [arguments[h.label] for h in built.heads if h.label and not h.classifies]
-        self._looked_at = [array.reshape(-1) for array in (*self.outputs, *values)]
+        self.looked_at = [array.reshape(-1) for array in (*self.outputs, *values)]
         self._random = self.executor.random
         self._weighted = [
             (class_weights[head.label], arguments[head.label], self.executor.weigh_rows(head.node))
             for head in built.heads
             if head.classifies and head.label is not None and head.label in class_weights
         ]
+        self.weighs_classes = bool(self._weighted)
         self._train: Program | None = None
         self._backward: Program | None = None
         self._predict: Program | None = None
+
+    def programs(self) -> tuple[Program, Program]:
+        """Return the programs of a training pass, forward and backward."""
+        return self.executor.plan.forward(True), self.backward_program()
 
     def forward(self) -> None:
         """Compute the outputs in training mode."""
@@ -92,7 +99,7 @@ class BoundBatch:
 
         Told from the sums of their squares. False only asks for a closer look.
         """
-        for flat in self._looked_at:
+        for flat in self.looked_at:
             total = np.dot(flat, flat)
             if total - total != 0.0:
                 return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxtrain.executor.plan import Program
+from mxtrain.trainer.ahead import Ahead
 from mxtrain.trainer.batches import Batch, Batches, Loader
 from mxtrain.trainer.bound import BoundBatch
 from mxtrain.trainer.errors import InterruptError, NotFiniteError
@@ -81,6 +83,9 @@ class Loop:
         self._save_at = time.perf_counter() + self._save_after
         self._total_batches = 0
         self.checkpoint_is_due = False
+        alone = profile is not None or self._clip is not None
+        bound, loader = self.bound(size), self._train_loader
+        self._ahead = Ahead(built, bound, loader, self.train_measure, allowed=not alone)
         self.begin(spec.fit.begin_epoch)
 
     def _measure(self) -> Measure:
@@ -159,11 +164,10 @@ class Loop:
         rows, started = 0, time.perf_counter()
         next_report = started + REPORT_EVERY
         with np.errstate(all="ignore"):
-            for batch in islice(self.batches.epoch(epoch), self.batches_done, None):
-                self.train_batch(batch)
-                self.batches_done += 1
-                self._total_batches += 1
-                rows += len(batch.rows) - batch.pad
+            coming = islice(self.batches.epoch(epoch), self.batches_done, None)
+            while piece := list(islice(coming, self._ahead.length(self._until_saving()))):
+                self._train_piece(piece)
+                rows += sum(len(batch.rows) - batch.pad for batch in piece)
                 if self._stop_requested():
                     raise InterruptError
                 now = time.perf_counter()
@@ -175,6 +179,22 @@ class Loop:
                     self._save(self.batches_done == count)
             self.train_measure.flush()
         return rows
+
+    def _until_saving(self) -> int:
+        """Return the batches until a checkpoint is due by their number, 1 at least."""
+        if self._save_every == math.inf:
+            return sys.maxsize
+        return int(self._save_every - self._total_batches % self._save_every)
+
+    def _train_piece(self, piece: list[Batch]) -> None:
+        """Learn from some batches, as many in one call as can be."""
+        done = self._ahead.run(piece)
+        self.batches_done += done
+        self._total_batches += done
+        for batch in piece[done:]:
+            self.train_batch(batch)
+            self.batches_done += 1
+            self._total_batches += 1
 
     def _save(self, is_last: bool) -> None:
         """Let a checkpoint be written; one due with the last batch waits for the epoch's end."""

@@ -92,6 +92,23 @@ class Measure:
         if self._batches == self._capacity:
             self.flush()
 
+    def room(self) -> int:
+        """Return how many full batches can be put into `next_slots` before they are measured."""
+        if self._filled != self._batches * self._rows:
+            return 0
+        return self._capacity - self._batches
+
+    def next_slots(self) -> list[Array]:
+        """Return where the outputs and labels of the coming full batches go."""
+        return self._slots[self._batches]
+
+    def took(self, batches: int) -> None:
+        """Take note of full batches that the caller put there."""
+        self._batches += batches
+        self._filled += batches * self._rows
+        if self._batches == self._capacity:
+            self.flush()
+
     def _slot(self, start: int, rows: int) -> list[Array]:
         return [
             piece[start * width : (start + rows) * width]

@@ -44,8 +44,8 @@ def assert_same(
         wanted = [array.copy() for array in arrays]
         for array, kept in zip(arrays, before, strict=True):
             array[...] = kept
-        joined_lines = NUMBA.join(given_lines)
-        assert len(joined_lines) == 1
+        joined_lines, kept = NUMBA.join(given_lines)
+        assert len(joined_lines) == 1 and len(kept) == 3
         run(joined_lines)
     for array, want in zip(arrays, wanted, strict=True):
         if exact:
@@ -148,7 +148,7 @@ def test_what_is_not_understood_is_left_alone() -> None:
     ]
     for line in left_alone:
         assert read_line(line) is None, line
-        assert NUMBA.join([line, line]) == [line, line]
+        assert NUMBA.join([line, line]) == ([line, line], [])
 
 
 def test_lines_that_write_at_one_point_and_read_at_another_are_not_in_one_loop() -> None:

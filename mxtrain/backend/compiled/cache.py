@@ -59,6 +59,11 @@ def compiled(write: Callable[[bool], str]) -> Callable[..., Any]:
     return _compiled[name]
 
 
+def is_compiled(function: object) -> bool:
+    """Whether a kernel is a function that `compiled` returned."""
+    return hasattr(function, "overloads")
+
+
 def _from_disk(name: str, source: str) -> Callable[..., Any] | None:
     path = cache_folder() / "kernels" / _version() / f"k{name}.py"
     try:

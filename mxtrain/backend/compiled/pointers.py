@@ -18,6 +18,7 @@ _POINTEES = {
     types.float32: ir.FloatType(),
     types.float64: ir.DoubleType(),
     types.uint8: ir.IntType(8),
+    types.int64: ir.IntType(64),
 }
 
 
@@ -68,6 +69,19 @@ def _make_store(kind: Any) -> Any:
     return store
 
 
+def _make_entry(kind: Any) -> Any:
+    @intrinsic
+    def entry(context: Any, table: Any, number: Any) -> Any:
+        def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.load(_place(builder, kind, *arguments))
+
+        return kind(types.int64, types.int64), generate
+
+    return entry
+
+
+# Entries of the tables that functions are called with.
+word_of, number_of = _make_entry(types.int64), _make_entry(types.float64)
 load_float32 = _make_load(types.float32)
 load_float64 = _make_load(types.float64)
 load_uint8 = _make_load(types.uint8)

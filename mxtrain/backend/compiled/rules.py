@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from mxtrain.backend.compiled import cache
+from mxtrain.backend.compiled.calls import address_of
 from mxtrain.backend.compiled.expressions import EXPRESSIONS
 from mxtrain.backend.compiled.source import filled_in
 from mxtrain.backend.formula import Program, Ref
 from mxtrain.backend.numpy import Array
 
-SIGNATURE = "void(int64[::1], int64, int64, float64[::1])"
+SIGNATURE = "void(int64, int64, int64, int64)"
 
 
 class CompiledSegment:
@@ -31,12 +32,18 @@ class CompiledSegment:
         self._scalars = np.zeros(len(program.scalars), np.float64)
         self._values: tuple[float, ...] | None = None
         self._run = _compiled(program, kind, tuple(targets))
+        tables = self._addresses.ctypes.data, self._scalars.ctypes.data
+        self._call = (tables[0], 0, self._size, tables[1])
+
+    def entry(self) -> tuple[int, int, int, int]:
+        """Return the address of the function, and its arguments but for the scalars."""
+        return (address_of(self._run), *self._call[:3])
 
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""
         if scalars != self._values:
             self._scalars[:] = self._values = scalars
-        self._run(self._addresses, 0, self._size, self._scalars)
+        self._run(*self._call)
 
 
 @lru_cache(maxsize=1024)
@@ -49,8 +56,10 @@ def source(program: Program, kind: str, targets: Sequence[int], keep: bool) -> s
     decorator = f'@njit("{SIGNATURE}", nogil=True, error_model="numpy", cache={keep})'
     lines = [decorator, f"def {cache.NAME}(P, start, stop, S):"]
     arrays = len(program.arrays)
-    lines += [f"    p{number} = P[{number}]" for number in range(arrays)]
-    lines += [f"    s{number} = {kind}(S[{number}])" for number in range(len(program.scalars))]
+    lines += [f"    p{number} = word_of(P, {number})" for number in range(arrays)]
+    lines += [
+        f"    s{number} = {kind}(number_of(S, {number}))" for number in range(len(program.scalars))
+    ]
     names = {("array", number): f"a{number}" for number in range(arrays)}
     names |= {("scalar", number): f"s{number}" for number in range(len(program.scalars))}
 

@@ -1,7 +1,8 @@
 """Source of a function that does what a list of pieces says.
 
-A function takes three tables of whole numbers: addresses of arrays, lengths and strides, and the
-addresses of the matrix products. So functions for other batch sizes have the same source.
+A function takes the addresses of three tables of whole numbers: addresses of arrays, lengths and
+strides, and addresses of the matrix products. So functions for other batch sizes have the same
+source.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ from mxtrain.backend.compiled.pointers import (
     load_float32,
     load_float64,
     load_uint8,
+    number_of,
     store_float32,
     store_float64,
     store_uint8,
+    word_of,
 )
 
 """
-SIGNATURE = "void(int64[::1], int64[::1], int64[::1])"
+SIGNATURE = "void(int64, int64, int64)"
 # Rows are summed in so many parts at once: that is what fits a vector register.
 LANES = 8
 # Columns summed together, so that their sums stay in registers.
@@ -103,14 +106,14 @@ class Writer:
     def _address(self, array: Array) -> str:
         """Return a variable with the address of an array."""
         name = self._new("p")
-        self._add(f"{name} = P[{len(self.addresses)}]")
+        self._add(f"{name} = word_of(P, {len(self.addresses)})")
         self.addresses.append(array.__array_interface__["data"][0])
         return name
 
     def _number(self, value: int) -> str:
         """Return a variable with a length or stride, which a later call may give another value."""
         name = self._new("z")
-        self._add(f"{name} = Z[{len(self.numbers)}]")
+        self._add(f"{name} = word_of(Z, {len(self.numbers)})")
         self.numbers.append(int(value))
         return name
 
@@ -272,8 +275,8 @@ class Writer:
         flags = ", ".join(str(int(flag)) for flag in piece.transposed)
         number = 0 if piece.dtype == np.float32 else 1
         self._add(
-            f"multiply_{piece.dtype.name}(B[{number}], {flags}, {rows}, {columns}, {inner}, "
-            f"{left}, {of_left}, {right}, {of_right}, {target}, {columns})"
+            f"multiply_{piece.dtype.name}(word_of(B, {number}), {flags}, {rows}, {columns}, "
+            f"{inner}, {left}, {of_left}, {right}, {of_right}, {target}, {columns})"
         )
 
 

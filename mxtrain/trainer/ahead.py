@@ -1,0 +1,121 @@
+"""Training on several batches in one compiled call.
+
+Where forward, backward and update of a network are compiled as a whole, what remains of a step in
+Python costs a small network more than its arithmetic. Then rows are gathered, the steps run and
+the outputs kept by `mxtrain.backend.compiled.driver`; the numbers are the same to the bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mxtrain import backend as backends
+
+if TYPE_CHECKING:
+    from mxtrain.trainer.batches import Batch, Loader
+    from mxtrain.trainer.bound import BoundBatch
+    from mxtrain.trainer.build import Built
+    from mxtrain.trainer.measure import Measure
+
+Array = np.ndarray[Any, Any]
+
+# How long a call may take, and how long a batch is thought to take before one was timed.
+CALL_SECONDS, FIRST_GUESS = 0.02, 0.002
+
+
+class Ahead:
+    """Runs full batches in one call, as far as that is possible.
+
+    Parameters
+    ----------
+    built : the module.
+    bound : the plan of a full batch.
+    loader : the training rows.
+    measure : takes the outputs.
+    allowed : False where something has to happen between the kernels of a step.
+    """
+
+    def __init__(
+        self,
+        built: Built,
+        bound: BoundBatch,
+        loader: Loader,
+        measure: Measure,
+        allowed: bool,
+    ) -> None:
+        self._module, self._bound, self._measure = built.module, bound, measure
+        self._gathered = loader.gathered(bound.data, bound.labels)
+        self._backend = backends.get(built.spec.backend)
+        self._steps: Any = None
+        self._rules: list[Any] = []
+        self._seconds = FIRST_GUESS  # of a batch
+        gathers = all(map(_can_be_gathered, self._gathered))
+        allowed = allowed and self._backend.compiles
+        self._is_possible = allowed and gathers and not bound.weighs_classes
+
+    def length(self, limit: int) -> int:
+        """Return how many batches the next call may take, at most `limit`.
+
+        So few that the caller hears of a stop, and shows progress, soon enough.
+        """
+        if not self._is_possible:
+            return 1
+        return max(1, min(limit, self._measure.room(), int(CALL_SECONDS / self._seconds) + 1))
+
+    def run(self, batches: Sequence[Batch]) -> int:
+        """Learn from the first of these batches in one call; return from how many.
+
+        0 where it cannot be done so: not everything is compiled, the batch is not a full one, or
+        its outputs are not finite and ask for a closer look.
+        """
+        size = self._bound.rows
+        full = [batch.rows for batch in batches if len(batch.rows) == size and not batch.pad]
+        count = min(len(full), self._measure.room())
+        if not self._is_possible or not count:
+            return 0
+        updates = self._module.updates_ahead(count)
+        if updates is None or not self._prepare([rule for rule, _ in updates]):
+            self._is_possible = False
+            return 0
+        started = time.perf_counter()
+        rows = np.concatenate(full[:count]).astype(np.int64, copy=False).reshape(count, size)
+        scalars = [row for _, row in updates]
+        done: int = self._steps.run(rows, scalars, self._measure.next_slots())
+        self._module.updates_made(done)
+        self._module.random.steps[True] += done
+        self._measure.took(done)
+        self._seconds = (time.perf_counter() - started) / count
+        return done
+
+    def _prepare(self, rules: list[Any]) -> bool:
+        """Make the tables anew where the rules are others than before; False where none can be."""
+        if self._steps is not None and all(map(_is, rules, self._rules)):
+            return True
+        programs = self._bound.programs()
+        forward, backward = (self._backend.calls(program.lines) for program in programs)
+        if forward is None or backward is None or not all(hasattr(r, "entry") for r in rules):
+            return False
+        from mxtrain.backend.compiled.driver import Steps
+
+        bound, entries = self._bound, [rule.entry() for rule in rules]
+        looked_at = [array for array in bound.looked_at if array.dtype.kind == "f"]
+        self._steps = Steps(
+            bound.rows, self._gathered, forward, backward, looked_at, entries, bound.measured
+        )
+        self._rules = rules
+        return True
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+def _can_be_gathered(pair: tuple[Array, Array]) -> bool:
+    source, target = pair
+    same = source.dtype == target.dtype
+    bytes_to_floats = (source.dtype, target.dtype) == (np.uint8, np.float32)
+    return source.flags.c_contiguous and target.flags.c_contiguous and (same or bytes_to_floats)
