@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def to_yaml(spec: RunSpec, folder: str | Path | None = None) -> str:
     """
     base = None if folder is None else Path(folder).resolve()
     lines: list[str] = []
-    for key, value in _entries(spec, base).items():
+    for key, value in _entries(_with_one_rate(spec), base).items():
         if isinstance(value, dict) and key in ("data", "fit", "compare"):
             lines.append(f"{key}:")
             lines += [f"  {_scalar(inner)}: {_flow(child)}" for inner, child in value.items()]
@@ -38,6 +38,17 @@ def to_yaml(spec: RunSpec, folder: str | Path | None = None) -> str:
         else:
             lines.append(f"{key}: {_flow(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _with_one_rate(spec: RunSpec) -> RunSpec:
+    """Leave out a ``base_lr`` that is the optimizer's rate anyway, so that one place has it."""
+    scheduler = spec.lr_scheduler
+    if scheduler is None or "base_lr" not in scheduler.settings:
+        return spec
+    if scheduler.settings["base_lr"] != spec.optimizer.settings.get("learning_rate"):
+        return spec
+    settings = {name: value for name, value in scheduler.settings.items() if name != "base_lr"}
+    return replace(spec, lr_scheduler=replace(scheduler, settings=settings))
 
 
 def _entries(spec: Any, base: Path | None) -> dict[str, Any]:

@@ -174,3 +174,11 @@ def test_any_spec_is_read_back_as_it_was(
         lr_scheduler=scheduler,
     )
     assert again(spec, folder) == spec
+
+
+def test_the_rate_stands_in_one_place(folder: Path) -> None:
+    """So that another rate on the command line does not contradict the saved config."""
+    spec = load(folder / "config.yaml", ["lr_scheduler={name: factor, step: 7}"])
+    assert spec.lr_scheduler is not None and "base_lr" in spec.lr_scheduler.settings
+    assert "base_lr" not in to_yaml(spec)
+    assert again(spec, folder) == spec
