@@ -59,7 +59,7 @@ def create(
     node_name = NameManager.current().get(name, hint or operator.lower())
     node = Node(cls.op_name, node_name, texts)
     node.inputs = _connect(node, positional, named)
-    return Symbol([Entry(node, index) for index in range(len(node.operator.outputs()))])
+    return Symbol([Entry(node, index) for index in range(node.operator.count_outputs())])
 
 
 def _positional_attributes(

@@ -49,7 +49,7 @@ def to_json(symbol: Symbol) -> str:
 def _stored_outputs(node: Node) -> int:
     if node.is_variable:
         return 1
-    return len(node.operator.outputs()) + node.operator.hidden_outputs()
+    return node.operator.count_outputs() + node.operator.hidden_outputs()
 
 
 def _node_to_dict(node: Node, number: dict[int, int]) -> dict[str, Any]:

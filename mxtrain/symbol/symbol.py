@@ -107,7 +107,9 @@ class Symbol(Arithmetic):
 
     def list_outputs(self) -> list[str]:
         """Return the names of the outputs."""
-        return [entry.node.output_names()[entry.index] for entry in self.entries]
+        # Once for each node: asking for one of many outputs makes the names of all.
+        names = {id(node): node.output_names() for node in self._head_nodes()}
+        return [names[id(entry.node)][entry.index] for entry in self.entries]
 
     def list_arguments(self) -> list[str]:
         """Return the names of the inputs that are given or learned, depth first."""

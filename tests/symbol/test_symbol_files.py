@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,23 @@ def test_nodes_that_do_not_fit(node: str, match: str) -> None:
     with pytest.raises(MXNetError, match=match) as caught:
         sym.load_json(text(f"{A}, {node}", more=', "attrs": {"mxnet_version": ["int", 10901]}'))
     assert len(str(caught.value)) < 1000
+
+
+def test_outputs_that_nothing_uses_take_no_memory() -> None:
+    pieces = operator('{"num_outputs": "65536"}', "SliceChannel", "s")
+    used = '{"op": "relu", "name": "r", "inputs": [[1, 7, 0]]}'
+    graph = text(f"{A}, {pieces}, {used}", "[[2, 0, 0]]")
+    sym.load_json(text()).tojson()
+    tracemalloc.start()
+    assert '"65536"' in sym.load_json(graph).tojson()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+def test_names_of_many_outputs_are_made_once() -> None:
+    net = sym.split(sym.Variable("x"), num_outputs=20_000, name="s")
+    assert net.list_outputs()[-1] == "s_output19999"
 
 
 def test_all_unknown_operators_and_attributes_are_named_at_once() -> None:
