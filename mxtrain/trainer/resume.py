@@ -189,7 +189,7 @@ def read(found: Found, position: Position, spec: RunSpec, force: bool) -> Stored
         changed = changes(state.metadata["config"], to_yaml(spec, folder))
     except (MXNetError, OSError, KeyError, TypeError, AttributeError) as error:
         raise SetupError(f"{error}{_earlier(folder, position)}") from error
-    refuse(folder, changed, force)
+    refuse(folder, [one for one in changed if not one.path.startswith("weights")], force)
     if position.batch:
         within = [one for one in changed if one.path.startswith("data.") and not one.is_harmless]
         within += [one for one in changed if one.path == "seed"]

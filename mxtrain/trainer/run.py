@@ -82,7 +82,7 @@ def fit_on(
         else:
             before = found.config.read_text()
             resume.refuse(found.folder, changes(before, to_yaml(spec, found.folder)), force)
-        run = _Run(spec, reporter, profile, config)
+        run = _Run(spec, reporter, profile, config, starts=stored is None)
         if stored is not None:
             run.put_back(stored)
         with run.stop:
@@ -92,11 +92,14 @@ def fit_on(
 class _Run:
     """One run in progress."""
 
-    def __init__(self, spec: RunSpec, reporter: Reporter, profile: bool, config: str) -> None:
+    def __init__(
+        self, spec: RunSpec, reporter: Reporter, profile: bool, config: str, starts: bool = True
+    ) -> None:
         self.spec, self.reporter, self.config = spec, reporter, config
         self.profile = Profile() if profile else None
         self.stop = StopRequest()
-        self.built: Built = build(spec)
+        # The weights that a run started from may have gone, or changed, when it goes on.
+        self.built: Built = build(spec if starts else replace(spec, weights=None))
         add_optimizer(self.built)
         self.rates = ShownRates(self.built)
         self.loop = Loop(

@@ -85,6 +85,18 @@ def test_harmless_changes_are_taken_and_named(run: Path, change: str) -> None:
     assert load(run / "config.yaml").fit.num_epoch == 3
 
 
+def test_the_weights_a_run_began_with_may_have_gone(run: Path) -> None:
+    tuned = run.parent / "tuned"
+    config = run.parent / "config.yaml"
+    weights = f"weights.file={run / 'model-0002.params'}"
+    fit(load(config, [weights, "fit.num_epoch=1"]), Notes(), output=tuned)
+    shutil.copytree(tuned, run.parent / "again")
+    whole = resume(tuned, "fit.num_epoch=2")
+    shutil.rmtree(run)
+    result = resume(run.parent / "again", "fit.num_epoch=2", "weights=null")
+    compare(tuned, whole, run.parent / "again", result)
+
+
 def test_force_takes_a_new_rate(run: Path) -> None:
     notes = Notes()
     change = "optimizer.learning_rate=0.01"
