@@ -26,6 +26,7 @@ help:
 	@echo 'make format   let ruff format the code'
 	@echo 'make docs     write the generated reference anew'
 	@echo 'make bench    the benchmarks that need nothing else installed'
+	@echo 'make kills    kill fifty runs and spoil every file operation of one; compare what comes of it'
 	@echo 'make clean    remove $(VENV) and caches'
 
 demo: $(VENV)/.installed
@@ -60,6 +61,10 @@ docs: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/fit_overhead.py
+
+kills: $(VENV)/.installed
+	$(BIN)/python tests/reliability/kill_runs.py --kills 50
+	$(BIN)/python tests/reliability/fault_runs.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

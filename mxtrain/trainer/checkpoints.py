@@ -70,7 +70,7 @@ class Checkpoints:
         if position not in self._needs:
             self.write(position)
         self.newest = position.weights
-        self._remove_old()
+        self.remove_old()
         return self.newest
 
     def write(self, position: Position) -> None:
@@ -119,7 +119,7 @@ class Checkpoints:
         self._files.save_weights(self._module, name)
         self._on_disk.add(name)
 
-    def _remove_old(self) -> None:
+    def remove_old(self) -> None:
         """Remove all but the newest and the best, and weights that no checkpoint needs."""
         positions = sorted(self._needs)
         kept = set(positions if self._keep is None else positions[-self._keep :])

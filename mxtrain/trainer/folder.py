@@ -59,6 +59,7 @@ def claimed(output: Path | None, overwrite: bool) -> Iterator[Path]:
         output = _numbered(Path(RUNS))
     output.mkdir(parents=True, exist_ok=True)
     with locked(output):
+        remove_leftovers(output)
         yield make_folder(output, overwrite)
 
 

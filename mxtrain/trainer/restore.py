@@ -58,6 +58,7 @@ def settle(stored: Stored | None, files: RunFolder, checkpoints: Checkpoints) ->
     files.remove(*sorted(weights - needed))
     files.clean()
     checkpoints.found(needs, needed)
+    checkpoints.remove_old()  # the run may have ended before it came to that
 
 
 def _inside(folder: Path, name: str) -> str:
