@@ -68,6 +68,13 @@ def section(page: str, title: str) -> str:
     return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
+def test_stopping_and_going_on_of_the_guide(folder: Path) -> None:
+    blocks = BLOCK.findall(section("guide.md", "Stopping and going on"))
+    printed = "".join(run(folder, "sh", "-e", "-c", code) for kind, code in blocks if kind == "sh")
+    assert re.findall(r"^epoch (\d)/", printed, re.MULTILINE) == list("123434")
+    assert printed.count("\nresumed  ") == 2
+
+
 def test_predicting_and_fine_tuning_of_the_guide(folder: Path) -> None:
     first, second = (section("guide.md", t) for t in ("Predicting and evaluating", "Fine-tuning"))
     printed = carry_out(first + second, folder)

@@ -23,6 +23,7 @@ __all__ = ["is_packable", "pack", "unpack"]
 Array = np.ndarray[Any, Any]
 
 _STORABLE = frozenset(map(np.dtype, DTYPES.values()))
+_PLAIN = frozenset((type(None), bool, int, str))
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
@@ -33,11 +34,13 @@ def pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
     Arrays are not copied unless their memory is not in C order. Raises TypeError, naming the
     place, for a value that cannot be stored.
     """
+    if type(value) in _PLAIN:
+        return {"value": value}
     if isinstance(value, np.generic) and not isinstance(value, str):
         return {"scalar": _put(np.asarray(value), place, arrays)}
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, int | float | str):
         return {"value": value}
     if isinstance(value, np.ndarray):
         kind = "tensor" if isinstance(value, nd.NDArray) else "array"
@@ -64,6 +67,8 @@ def pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
 
 def is_packable(value: Any) -> bool:
     """Whether `pack` can store `value`."""
+    if type(value) in _PLAIN or type(value) is float:
+        return True
     try:
         pack(value, "", {})
     except (TypeError, RecursionError):

@@ -116,7 +116,8 @@ class _Run:
 
     def put_back(self, stored: resume.Stored) -> None:
         """Stand where a checkpoint was written (SetupError where it does not fit)."""
-        stored.check(self.built, describe.metrics_columns(self.loop), self._unchanging())
+        facts = self._unchanging(stored.found.folder)
+        stored.check(self.built, describe.metrics_columns(self.loop), facts)
         put_back(stored, self.built.module, self.pieces, self.best)
         self.stored = stored
         self.seconds_before = float(stored.state.values["seconds"])
@@ -224,13 +225,16 @@ class _Run:
         if lost:
             self.checkpoints.tell(describe.not_stored(lost))
         values = self.pieces.state() | {"seconds": self._seconds()}
-        config = to_yaml(self.spec, self.files.path)
-        return {"config": config, **self._unchanging(), "metrics": self.files.metrics()}, values
+        return {**self._unchanging(self.files.path), "metrics": self.files.metrics()}, values
 
-    def _unchanging(self) -> dict[str, Any]:
-        """Return what the metadata say of data and versions; worked out once."""
+    def _unchanging(self, path: Path) -> dict[str, Any]:
+        """Return what the metadata say of config, data and versions; worked out once."""
         if not self._facts:
-            self._facts = {"data": data_facts(self.built), "versions": versions(self.spec.backend)}
+            self._facts = {
+                "config": to_yaml(self.spec, path),
+                "data": data_facts(self.built),
+                "versions": versions(self.spec.backend),
+            }
         return self._facts
 
     def _notice(self, text: str) -> None:
