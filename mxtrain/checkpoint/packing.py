@@ -48,8 +48,9 @@ def pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
     if type(value) in (tuple, list):
         return {type(value).__name__: _pack_all(value, place, arrays)}
     if isinstance(value, dict) and type(value).__module__ in ("builtins", "collections"):
-        items = list(value.items())
-        return {"dict": [_pack_all(pair, f"{place}.{i}", arrays) for i, pair in enumerate(items)]}
+        return {
+            "dict": [_pack_pair(i, pair, place, arrays) for i, pair in enumerate(value.items())]
+        }
     if type(value) in (set, frozenset):
         members = [pack(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
         return {type(value).__name__: sorted(members, key=json.dumps)}
@@ -113,12 +114,24 @@ def _pack_all(values: Any, place: str, arrays: dict[str, Array]) -> list[Any]:
     return [pack(item, f"{place}.{i}", arrays) for i, item in enumerate(values)]
 
 
+def _pack_pair(
+    number: int, pair: tuple[Any, Any], place: str, arrays: dict[str, Array]
+) -> list[Any]:
+    """Return key and value; arrays of the value are called after the key where it is a word."""
+    key, value = pair
+    is_word = type(key) is int or (isinstance(key, str) and key.isidentifier())
+    inner = f"{place}.{key if is_word else number}".lstrip(".")
+    return [pack(key, f"{inner}.key", arrays), pack(value, inner, arrays)]
+
+
 def _put(array: Array, place: str, arrays: dict[str, Array]) -> str:
     plain = array.astype(array.dtype.newbyteorder("<"), copy=False).view(np.ndarray)
     if plain.dtype not in _STORABLE:
         raise TypeError(
             f"a state has arrays of {', '.join(DTYPES.values())}; got an array of {array.dtype}"
         )
+    while place in arrays:
+        place += "+"  # as for the keys 3 and "3", or a number in place of a key
     # In C order; ascontiguousarray would give a single number an axis.
     arrays[place] = np.asarray(plain, order="C")
     return place

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mxtrain.checkpoint import run_state
 from mxtrain.checkpoint.atomic import Together, atomic_write, sync_folder, together
+from mxtrain.checkpoint.digest import sha256_of
 from mxtrain.trainer import folder
 from mxtrain.trainer.errors import SetupError, UnwritableError
 from mxtrain.trainer.folder import (
@@ -207,12 +208,6 @@ class RunFolder:
         if name in self._lengths:
             self._lengths[name] += len(content)
             self._sums[name].update(content)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256(content: bytes) -> str:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from mxtrain import symbol as symbols
 from mxtrain.checkpoint import run_state
+from mxtrain.checkpoint.digest import sha256_of
 from mxtrain.config import to_yaml
 from mxtrain.errors import MXNetError, closest
 from mxtrain.trainer import folder as folders
 from mxtrain.trainer.changes import Change, changes
 from mxtrain.trainer.errors import SetupError
-from mxtrain.trainer.files import sha256_of
 from mxtrain.trainer.position import STATE, WEIGHTS, Position
 
 if TYPE_CHECKING:

@@ -98,6 +98,21 @@ def test_the_safetensors_library_reads_it(tmp_path: Path) -> None:
     assert sorted(array.dtype.name for array in found) == ["float16", "float64", "int8"]
 
 
+def test_arrays_are_called_after_their_place(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    ones = np.ones(1)
+    values = {"optimizer": {"states": {0: (ones, ones), "w b": ones, 1: ones, "1": ones}}}
+    run_state.save(tmp_path / "s", {}, values)
+    assert sorted(load_file(tmp_path / "s")) == [
+        "optimizer.states.0.0",
+        "optimizer.states.0.1",
+        "optimizer.states.1",
+        "optimizer.states.1+",
+        "optimizer.states.3",
+    ]
+
+
 def test_arrays_can_be_written_to(tmp_path: Path) -> None:
     run_state.save(tmp_path / "s", {}, {"a": np.zeros(3), "flags": np.ones(2, bool)})
     values = run_state.load(tmp_path / "s").values

@@ -22,9 +22,9 @@ from faulty_files import KINDS, Faults, KilledError, faulty
 
 from mxtrain import nd
 from mxtrain.checkpoint import run_state
+from mxtrain.checkpoint.digest import sha256_of
 from mxtrain.config import load
 from mxtrain.console.quiet import QuietReporter
-from mxtrain.trainer.files import sha256_of
 from mxtrain.trainer.position import Position
 from mxtrain.trainer.resume import find, states_in
 from mxtrain.trainer.run import fit, fit_on
