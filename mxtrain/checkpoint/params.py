@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from io import BufferedReader, BytesIO
-from mmap import ACCESS_COPY, mmap
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from mxtrain.checkpoint.atomic import replacing
 from mxtrain.checkpoint.opening import open_regular, unreadable
-from mxtrain.checkpoint.reader import Reader
+from mxtrain.checkpoint.reader import Reader, mapping
 from mxtrain.checkpoint.records import Stored, read_record, storable, write_record
 from mxtrain.errors import FileFormatError
 from mxtrain.sparse import BaseSparseNDArray
@@ -64,15 +63,9 @@ def load_params(fname: PathLike, mmap: bool = False) -> list[Any] | dict[str, An
     with open_regular(fname) as file:
         size = os.fstat(file.fileno()).st_size
         try:
-            # Mapping nothing is an error; a file without bytes is reported by the reader.
-            mapped = _mapping(file) if mmap and size else None
-            return _read_list(Reader(file, fname, size, mapped))
+            return _read_list(Reader(file, fname, size, mapping(file) if mmap else None))
         except OSError as error:
             raise unreadable(fname, error) from error
-
-
-def _mapping(file: BufferedReader) -> mmap:
-    return mmap(file.fileno(), 0, access=ACCESS_COPY)
 
 
 def load_frombuffer(buf: Any) -> list[Any] | dict[str, Any]:

@@ -6,16 +6,33 @@ import math
 import os
 import struct
 from io import BufferedReader, BytesIO
-from mmap import mmap
+from mmap import ACCESS_COPY, mmap
 from typing import Any
 
 import numpy as np
 
 from mxtrain.errors import FileFormatError
 
-__all__ = ["Reader"]
+__all__ = ["BFLOAT16", "Reader", "mapping"]
 
 Array = np.ndarray[Any, Any]
+
+# NumPy has no such type. Each of its values is the upper half of a float32.
+BFLOAT16 = "bfloat16"
+_STORED_AS = {BFLOAT16: "uint16", "bool": "uint8"}
+
+
+def mapping(file: BufferedReader) -> mmap | None:
+    """Map an open file into memory; changes stay there. None for a file without bytes."""
+    size = os.fstat(file.fileno()).st_size
+    return mmap(file.fileno(), size, access=ACCESS_COPY) if size else None
+
+
+def _widened(halves: Array) -> Array:
+    """Return the float32 values whose upper halves are given."""
+    bits = halves.astype(np.uint32)
+    bits <<= 16
+    return bits.view(np.float32)
 
 
 class Reader:
@@ -92,6 +109,19 @@ class Reader:
             raise self._shorter(what)
         self.position += array.nbytes
         return array
+
+    def values(self, shape: tuple[int, ...], dtype: str, what: str) -> Array:
+        """Take the values of an array of a NumPy type, or of `BFLOAT16`, which become float32.
+
+        Raises FileFormatError when the file is too short for them.
+        """
+        stored = np.dtype(_STORED_AS.get(dtype, dtype))
+        self.need(math.prod(shape) * stored.itemsize, f"{what}, {dtype} of shape {shape},")
+        array = self.array(shape, stored.newbyteorder("<"), what)
+        if dtype == BFLOAT16:
+            return _widened(array)
+        # A byte that is neither 0 nor 1 would not be a valid NumPy truth value.
+        return np.asarray(array != 0) if dtype == "bool" else array.astype(stored, copy=False)
 
     def _view(self, mapped: mmap, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         count = math.prod(shape)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from mxtrain import nd
-from mxtrain.checkpoint.reader import Reader
+from mxtrain.checkpoint.reader import BFLOAT16, Reader
 from mxtrain.errors import MXNetError
 from mxtrain.nd import NDArray
 from mxtrain.sparse import BaseSparseNDArray, CSRNDArray, RowSparseNDArray
@@ -35,11 +35,10 @@ DTYPES = {
     7: "bool",
 }
 # Codes that MXNet reserves: understood when read, never written.
-RESERVED_DTYPES = {8: "int16", 9: "uint16", 10: "uint32", 11: "uint64"}
-# NumPy has no such type. Each of its values is the upper half of a float32.
-BFLOAT16 = 12
+RESERVED_DTYPES = {8: "int16", 9: "uint16", 10: "uint32", 11: "uint64", 12: BFLOAT16}
+_NAMES = DTYPES | RESERVED_DTYPES
 CODES = {np.dtype(name): code for code, name in DTYPES.items()}
-INT64 = np.dtype(np.int64)
+INT64 = "int64"
 
 DENSE, ROW_SPARSE, CSR = 0, 1, 2
 # The index arrays of a sparse array, in the order they are stored.
@@ -56,13 +55,13 @@ class Header(NamedTuple):
     storage : `DENSE`, `ROW_SPARSE` or `CSR`.
     stored : the shape of the values stored.
     shape : of the whole array.
-    code : of the element type.
+    dtype : name of the element type.
     """
 
     storage: int
     stored: tuple[int, ...]
     shape: tuple[int, ...]
-    code: int
+    dtype: str
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -79,11 +78,11 @@ def read_record(reader: Reader, what: str) -> Stored | None:
     if header is None:
         return None
     if header.storage == DENSE:
-        return nd.view(_read_values(reader, header.stored, header.code, what))
+        return nd.view(reader.values(header.stored, header.dtype, what))
     shapes = [_read_index_header(reader, f"{name} of {what}") for name in AUXILIARY[header.storage]]
-    data = _read_values(reader, header.stored, header.code, what)
+    data = reader.values(header.stored, header.dtype, what)
     indices = [
-        _read_values(reader, shape, CODES[INT64], f"{name} of {what}")
+        reader.values(shape, INT64, f"{name} of {what}")
         for shape, name in zip(shapes, AUXILIARY[header.storage], strict=True)
     ]
     try:
@@ -114,7 +113,7 @@ def _read_header(reader: Reader, what: str) -> Header | None:
     if not shape and version != VERSION_3:
         return None
     reader.skip(8, f"the device of {what}")
-    return Header(storage, shape if stored is None else stored, shape, _read_code(reader, what))
+    return Header(storage, shape if stored is None else stored, shape, _read_dtype(reader, what))
 
 
 def _read_shape(reader: Reader, what: str) -> tuple[int, ...]:
@@ -133,43 +132,20 @@ def _read_axes(reader: Reader, rank: int, code: str, what: str) -> tuple[int, ..
     return shape
 
 
-def _read_code(reader: Reader, what: str) -> int:
+def _read_dtype(reader: Reader, what: str) -> str:
     start = reader.position
     code = reader.integer("i", f"the element type of {what}")
-    if code not in (*DTYPES, *RESERVED_DTYPES, BFLOAT16):
-        raise reader.error(f"{what} has element type {code}, known are 0 to {BFLOAT16}", start)
-    return code
+    if code not in _NAMES:
+        raise reader.error(f"{what} has element type {code}, known are 0 to {max(_NAMES)}", start)
+    return _NAMES[code]
 
 
 def _read_index_header(reader: Reader, what: str) -> tuple[int, ...]:
     start = reader.position
-    code = _read_code(reader, what)
-    if code != CODES[INT64]:
-        raise reader.error(
-            f"{what} has element type {code}, expected {CODES[INT64]} (int64)", start
-        )
+    dtype = _read_dtype(reader, what)
+    if dtype != INT64:
+        raise reader.error(f"{what} has element type {dtype}, expected {INT64}", start)
     return _read_shape(reader, what)
-
-
-def _read_values(reader: Reader, shape: tuple[int, ...], code: int, what: str) -> Array:
-    name = "uint16" if code == BFLOAT16 else (DTYPES | RESERVED_DTYPES)[code]
-    dtype = np.dtype(name)
-    shown = "bfloat16" if code == BFLOAT16 else name
-    reader.need(math.prod(shape) * dtype.itemsize, f"{what}, {shown} of shape {shape},")
-    if dtype == np.bool_:
-        # A byte that is neither 0 nor 1 would not be a valid NumPy truth value.
-        return np.asarray(reader.array(shape, np.dtype(np.uint8), what) != 0)
-    array = reader.array(shape, dtype.newbyteorder("<"), what)
-    if code == BFLOAT16:
-        return _widened(array)
-    return array.astype(dtype, copy=False)
-
-
-def _widened(halves: Array) -> Array:
-    """Return the float32 values whose upper halves are given."""
-    bits = halves.astype(np.uint32)
-    bits <<= 16
-    return bits.view(np.float32)
 
 
 # -- writing -----------------------------------------------------------------------------------
@@ -221,7 +197,7 @@ def _write_sparse(file: BinaryIO, array: BaseSparseNDArray) -> None:
     _write_shape(file, array.shape)
     _write_type(file, data.dtype)
     for part in indices:
-        file.write(struct.pack("<i", CODES[INT64]))
+        file.write(struct.pack("<i", CODES[np.dtype(INT64)]))
         _write_shape(file, part.shape)
     for part in (data, *indices):
         _write_values(file, part)

@@ -12,12 +12,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BufferedReader
-from mmap import ACCESS_COPY, mmap
 from typing import Any
 
 import numpy as np
 
-from mxtrain.checkpoint.reader import Reader
+from mxtrain.checkpoint.reader import BFLOAT16, Reader, mapping
 from mxtrain.errors import FileFormatError
 
 __all__ = ["TensorFile", "read_safetensors", "safetensors_bytes"]
@@ -76,7 +75,7 @@ def read_safetensors(file: BufferedReader, name: str, mmap: bool = False) -> Ten
     Raises FileFormatError where it is damaged or something else.
     """
     size = os.fstat(file.fileno()).st_size
-    reader = Reader(file, name, size, _mapping(file) if mmap and size else None)
+    reader = Reader(file, name, size, mapping(file) if mmap else None)
     table, metadata = _read_table(reader)
     start = reader.position
     read = {}
@@ -94,27 +93,11 @@ def read_safetensors(file: BufferedReader, name: str, mmap: bool = False) -> Ten
                 f"but is given {tensor.end - tensor.begin}"
             )
         reader.need(size, what)
-        read[tensor.name] = _values(reader, tensor, what)
+        read[tensor.name] = reader.values(tensor.shape, DTYPES.get(tensor.code, BFLOAT16), what)
     if reader.left:
         raise reader.error(f"{reader.left} bytes follow the last tensor")
     stored = {tensor.name: "bfloat16" for tensor in table if tensor.code == _BFLOAT16}
     return TensorFile({tensor.name: read[tensor.name] for tensor in table}, stored, metadata)
-
-
-def _mapping(file: BufferedReader) -> mmap:
-    return mmap(file.fileno(), 0, access=ACCESS_COPY)
-
-
-def _values(reader: Reader, tensor: _Tensor, what: str) -> Array:
-    if tensor.code == _BFLOAT16:
-        halves = reader.array(tensor.shape, np.dtype("<u2"), what)
-        wide = np.left_shift(halves, 16, dtype=np.uint32, casting="unsafe")
-        return np.asarray(wide).view(np.float32)
-    if tensor.code == "BOOL":
-        # A byte that is neither 0 nor 1 would not be a valid NumPy truth value.
-        return np.asarray(reader.array(tensor.shape, np.dtype(np.uint8), what) != 0)
-    array = reader.array(tensor.shape, tensor.dtype.newbyteorder("<"), what)
-    return array.astype(tensor.dtype, copy=False)
 
 
 def _read_table(reader: Reader) -> tuple[list[_Tensor], dict[str, str]]:

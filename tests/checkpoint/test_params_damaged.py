@@ -119,7 +119,7 @@ HALF = 2**62
         # Differences of these wrap around, so that all of them are above zero.
         (sparse(1, 5, (4, 1), [0, 2 * HALF - 1, -2 * HALF, -HALF, 3]), "row numbers are strictly"),
         (sparse(1, 2, (4, 1), [1]), r"\(2, 1\) and \(1,\) were given"),
-        (sparse(1, 2, (4, 1), [1, 2], code=4), "indices of array 0 .* type 4, expected 6"),
+        (sparse(1, 2, (4, 1), [1, 2], code=4), "indices of array 0 .* type int32, expected int64"),
         (sparse(2, 2, (2, 3), [0, 1, 2], [0, 3]), "columns .* within 0 and 2, these are 0 to 3"),
         (sparse(2, 2, (2, 3), [0, 1, 2], [-1, 0]), "columns .* these are -1 to 0"),
         (sparse(2, 2, (2, 3), [0, 2, 2], [1, 1]), "column 1 of row 0 comes twice"),
