@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mxtrain.backend import threads
+
 
 @contextmanager
 def limited_threads(count: int | None) -> Iterator[None]:
@@ -14,5 +16,5 @@ def limited_threads(count: int | None) -> Iterator[None]:
         return
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=count):
+    with threadpool_limits(limits=count), threads.limited(count):
         yield

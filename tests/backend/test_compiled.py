@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the compiled backend needs numba")
 
 from mxtrain import backend, optimizer
-from mxtrain.backend.compiled import cache, functions, lines
+from mxtrain.backend import threads
+from mxtrain.backend.compiled import cache, functions, lines, rules
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, ON_TRUTH_VALUES, SLOW
 from mxtrain.backend.compiled.lines import Pointwise, Product, Reduction, read_line
 from mxtrain.backend.compiled.source import Regions, Writer, grouped, joined
@@ -214,6 +215,22 @@ def test_rules_give_the_bits_of_numpys_blocks(name: str, dtype: str) -> None:
         Segment(rule.program, numpys, rule.targets).run(scalars)
         for mine, theirs in zip(ours, numpys, strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+def test_long_rules_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "SHARED_FROM", 100)
+    rule = rule_of(optimizer.create("adam"), True)
+    scalars = tuple(np.linspace(0.01, 0.5, len(rule.program.scalars)))
+    results, shares = [], []
+    monkeypatch.setattr(threads, "run_all", lambda parts: shares.append([p() for p in parts]))
+    for most in (1, 2, 3):
+        arrays = [np.linspace(0.1, 1, 1003, dtype="f") for _ in rule.arrays]
+        with threads.limited(most):
+            NUMBA.segment(rule.program, arrays, rule.targets).run(scalars)
+        results.append(arrays)
+    assert [len(share) for share in shares] == [2, 3]
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
 
 
 def test_half_precision_stays_numpys() -> None:

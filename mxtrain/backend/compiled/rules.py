@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from mxtrain.backend import threads
 from mxtrain.backend.compiled import cache
 from mxtrain.backend.compiled.calls import address_of
 from mxtrain.backend.compiled.expressions import EXPRESSIONS
@@ -15,6 +17,9 @@ from mxtrain.backend.compiled.source import filled_in
 from mxtrain.backend.formula import Program, Ref
 from mxtrain.backend.numpy import Array
 
+# Elements from which several threads are worth their start; shorter loops would wait for the worker
+# threads of the matrix products, which spin for a while after their last task.
+SHARED_FROM = 1 << 22
 SIGNATURE = "void(int64, int64, int64, int64)"
 
 
@@ -43,7 +48,17 @@ class CompiledSegment:
         """Apply the rule once with these scalar values, in the order the rule names them."""
         if scalars != self._values:
             self._scalars[:] = self._values = scalars
-        self._run(*self._call)
+        parts = threads.count() if self._size >= SHARED_FROM else 1
+        if parts == 1:
+            self._run(*self._call)
+        else:
+            threads.run_all([partial(self._run, *call) for call in self._shares(parts)])
+
+    def _shares(self, parts: int) -> list[tuple[int, int, int, int]]:
+        """Return the calls for parts of equal length."""
+        arrays, _, stop, scalars = self._call
+        ends = [stop * part // parts for part in range(parts + 1)]
+        return [(arrays, *span, scalars) for span in pairwise(ends)]
 
 
 @lru_cache(maxsize=1024)
