@@ -199,7 +199,11 @@ class RunSpec:
 
     seed: Annotated[int, Ge(0), "decides every random number of the run"] = 0
     backend: Annotated[Literal["numpy", "numba", "cupy"], "where kernels run"] = "numpy"
-    threads: Annotated[int | None, Ge(1), "threads of the kernels; by default the library's"] = None
+    threads: Annotated[
+        int | None,
+        Ge(1),
+        "threads of the kernels; by default one for small networks, else the library's",
+    ] = None
     plugins: Annotated[tuple[str, ...], "Python files or modules that register classes"] = ()
     data: Annotated[DataSpec, "the data"]
     symbol: Annotated[SymbolSpec, "the network: a list of nodes, or {file: ...}, {python: ...}"]

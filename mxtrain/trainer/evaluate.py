@@ -17,6 +17,7 @@ from mxtrain.trainer.confusion import Confusion, ConfusionCount
 from mxtrain.trainer.measure import Measure
 from mxtrain.trainer.metrics import make_metrics
 from mxtrain.trainer.predict import batch_size_of, bind
+from mxtrain.trainer.threads import suitable_threads
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import Component
@@ -77,10 +78,12 @@ def evaluate(
     full = BoundBatch(network, size, {})
     measure = Measure(network.heads, make_metrics(metrics, network.heads), network.labels, full)
     counts = _counts(model, network, rows) if confusion else []
-    for batch in _batches(network, rows, full):
-        measure.add(batch)
-        for count in counts:
-            count.add(batch)
+    given = None if model.spec is None else model.spec.threads
+    with suitable_threads(given, full):
+        for batch in _batches(network, rows, full):
+            measure.add(batch)
+            for count in counts:
+                count.add(batch)
     with np.errstate(all="ignore"):
         measure.flush()
     return Evaluation(

@@ -16,6 +16,7 @@ from mxtrain.trainer.bound import BoundBatch
 from mxtrain.trainer.build import Network
 from mxtrain.trainer.outputs import heads_of
 from mxtrain.trainer.saved_data import features_of
+from mxtrain.trainer.threads import suitable_threads
 
 if TYPE_CHECKING:
     from mxtrain.io.dataset import Dataset
@@ -72,6 +73,11 @@ class Predictor:
         `scores` adds those of all classes. With `flat` they are columns of one value a row
         (`Answer.columns`), else arrays of any shape (`Answer.arrays`).
         """
+        given = None if self.model.spec is None else self.model.spec.threads
+        with suitable_threads(given, self._batch):
+            yield from self._pieces(dataset, scores, flat)
+
+    def _pieces(self, dataset: Dataset, scores: bool, flat: bool) -> Iterator[dict[str, Array]]:
         features = features_of(self.model, dataset)
         step = max(PIECE_ROWS // self.batch_size, 1) * self.batch_size
         for start in range(0, dataset.n, step):

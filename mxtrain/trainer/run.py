@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from mxtrain.trainer.rates import ShownRates
 from mxtrain.trainer.report import EpochRow, Progress, Reporter, RunResult
 from mxtrain.trainer.restore import put_back, settle
 from mxtrain.trainer.signals import StopRequest
-from mxtrain.trainer.threads import limited_threads
+from mxtrain.trainer.threads import limited_threads, suitable_threads
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import RunSpec
@@ -57,7 +58,7 @@ def fit(
     folder.check_output(output, overwrite)
     with limited_threads(spec.threads):
         run = _Run(spec, reporter, profile, config)
-        with folder.claimed(output, overwrite) as path, run.stop:
+        with run.threads(), folder.claimed(output, overwrite) as path, run.stop:
             return run.run(RunFolder(path))
 
 
@@ -83,10 +84,11 @@ def fit_on(
             before = found.config.read_text()
             resume.refuse(found.folder, changes(before, to_yaml(spec, found.folder)), force)
         run = _Run(spec, reporter, profile, config, starts=stored is None)
-        if stored is not None:
-            run.put_back(stored)
-        with run.stop:
-            return run.run(RunFolder(found.folder), again=True)
+        with run.threads():
+            if stored is not None:
+                run.put_back(stored)
+            with run.stop:
+                return run.run(RunFolder(found.folder), again=True)
 
 
 class _Run:
@@ -113,6 +115,11 @@ class _Run:
         self.seconds_before = 0.0
         self.started = time.perf_counter()
         self._facts: dict[str, Any] = {}
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return the ``with`` block to train in: few threads for small products."""
+        batch = self.loop.bound(self.spec.data.batch_size)
+        return suitable_threads(self.spec.threads, batch)
 
     def put_back(self, stored: resume.Stored) -> None:
         """Stand where a checkpoint was written (SetupError where it does not fit)."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from mxtrain.config import plugins
 from mxtrain.errors import MXNetError
 from mxtrain.trainer.best import Best
-from mxtrain.trainer.build import add_optimizer, build
+from mxtrain.trainer.build import Built, add_optimizer, build
 from mxtrain.trainer.compare.report import Ending, Event, Moved, Point
 from mxtrain.trainer.errors import InterruptError, NotFiniteError
 from mxtrain.trainer.loop import Loop
+from mxtrain.trainer.threads import suitable_threads
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import RunSpec
@@ -61,6 +62,12 @@ def _train(spec: RunSpec, send: Send, stop_requested: Callable[[], bool]) -> tup
     built = build(spec)
     add_optimizer(built)
     loop = Loop(built, stop_requested, lambda batch, batches, *_: send(Moved(batch / batches)))
+    with suitable_threads(spec.threads, loop.bound(spec.data.batch_size)):
+        return _epochs(built, loop, send)
+
+
+def _epochs(built: Built, loop: Loop, send: Send) -> tuple[str, str]:
+    spec = built.spec
     best = Best(spec.fit, loop.eval_measure.metrics, built.data.eval is not None)
     for epoch in range(spec.fit.begin_epoch, spec.fit.num_epoch):
         started = time.perf_counter()
