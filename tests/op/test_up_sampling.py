@@ -131,8 +131,9 @@ def test_a_module_starts_with_interpolating_weights(scale: int) -> None:
 
 
 def test_num_args_says_nothing_in_bilinear_mode() -> None:
-    net = sym.UpSampling(sym.Variable("data"), scale=2, sample_type="bilinear", num_filter=3)
-    assert net.list_arguments() == ["data", "upsampling0_weight"]
+    attrs = {"scale": 2, "sample_type": "bilinear", "num_filter": 3}
+    net = sym.UpSampling(sym.Variable("data"), name="up", **attrs)
+    assert net.list_arguments() == ["data", "up_weight"]
     again = sym.load_json(net.tojson())
     assert again.infer_shape(data=(1, 3, 2, 2))[0] == [(1, 3, 2, 2), (3, 1, 4, 4)]
 
