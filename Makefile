@@ -7,6 +7,7 @@
 SHELL := /bin/bash
 
 VENV := .venv
+PEERS := .venv-bench
 BIN := $(VENV)/bin
 # The first Python that is new enough. Another one: make demo PYTHON=/path/to/python
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14 python; do \
@@ -14,7 +15,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	&& echo $$python && break; done)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format types pytest fuzz docs bench clean
+.PHONY: help demo test lint format types pytest fuzz docs bench bench-peers kills clean
 
 help:
 	@echo 'make demo     train on handwritten digits (installs what it needs into $(VENV))'
@@ -25,9 +26,10 @@ help:
 	@echo 'make fuzz     read 100,000 damaged files (INPUTS=..., SEED=...)'
 	@echo 'make format   let ruff format the code'
 	@echo 'make docs     write the generated reference anew'
-	@echo 'make bench    the benchmarks that need nothing else installed'
+	@echo 'make bench    the benchmarks, beside the peers that are installed (BENCH="--quick step")'
+	@echo 'make bench-peers   install the peers into $(PEERS): some gigabytes'
 	@echo 'make kills    kill fifty runs and spoil every file operation of one; compare what comes of it'
-	@echo 'make clean    remove $(VENV) and caches'
+	@echo 'make clean    remove $(VENV), $(PEERS) and caches'
 
 demo: $(VENV)/.installed
 	$(BIN)/mxtrain fit configs/digits_mlp.yaml
@@ -58,16 +60,23 @@ docs: $(VENV)/.installed
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_reference.py
 
+# With the peers where they are installed: they need gigabytes, so nothing installs them by itself.
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/fit_overhead.py
+	$(if $(wildcard $(PEERS)/.installed),$(PEERS),$(VENV))/bin/python benchmarks/bench.py $(BENCH)
+
+bench-peers: $(PEERS)/.installed
+
+$(PEERS)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
 
 kills: $(VENV)/.installed
 	$(BIN)/python tests/reliability/kill_runs.py --kills 50
 	$(BIN)/python tests/reliability/fault_runs.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The stamps let pip run again only when what it installs has changed.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python

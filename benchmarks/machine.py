@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import re
 import time
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -54,3 +57,49 @@ def version_of(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def described(packages: Iterable[str]) -> dict[str, Any]:
+    """Return date, processor, cores, memory and versions for a file of results."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "processor": cpu_model(),
+        "cores": usable_cores(),
+        "memory_gib": round(_memory("MemTotal") / 2**30),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {name: version_of(name) for name in packages},
+        "blas": blas(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "threads": {k: os.environ[k] for k in sorted(os.environ) if k.endswith("_NUM_THREADS")},
+    }
+
+
+def blas() -> str:
+    """Return the BLAS that NumPy computes with, and its threads."""
+    import numpy  # noqa: F401 - threadpoolctl sees the libraries that are loaded
+    from threadpoolctl import threadpool_info
+
+    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return ", ".join(
+        f"{p['internal_api']} {p['version']}, {p['num_threads']} threads" for p in found
+    )
+
+
+def available_memory() -> float:
+    """Return the bytes that can be taken without swapping; unlimited where no one tells."""
+    return _memory("MemAvailable") or math.inf
+
+
+def _memory(name: str) -> float:
+    path = Path("/proc/meminfo")
+    if not path.exists():
+        return 0.0
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith(name)), 0.0)
+
+
+def short_name() -> str:
+    """Return the machine in a few letters for the name of a file."""
+    words = re.findall(r"[a-z0-9]+", cpu_model().partition("(family")[0].lower())
+    return "-".join([*words[:4], f"{usable_cores()}-cores"])

@@ -1,0 +1,65 @@
+"""mxtrain on Numba, many steps in one compiled call, as `mxtrain fit` trains small networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from cases import BATCHES, Task, cross_entropy
+
+from mxtrain import backend as backends
+from sides.base import Side
+from sides.mxtrain_step import bound_module
+
+
+class NumbaCall(Side):
+    """The compiled driver over the plan of a bound module and its update rules."""
+
+    def __init__(self, task: Task) -> None:
+        self.stride, size = task.network.call, task.network.batch
+        self.module = bound_module(task, "numba")
+        executor = self.module.executor
+        buffers = [np.asarray(executor.arg_dict[name]) for name in ("data", "softmax_label")]
+        batches = task.batches()
+        data = np.concatenate([batch.data for batch in batches])
+        self.label = np.concatenate([batch.label for batch in batches]).astype(np.float32)
+        self.rows = np.arange(len(data)).reshape(BATCHES, size)
+        self.done = 0
+        self.output = np.asarray(executor.outputs[0])
+        gathered = list(zip((data, self.label), buffers, strict=True))
+        self.drivers = [self._driver(gathered, kept) for kept in ([], [self.output])]
+        self.kept_alive = gathered
+
+    def _driver(self, gathered: list[Any], kept: list[Any]) -> Any:
+        from mxtrain.backend.compiled.driver import Steps
+
+        backend, plan = backends.get("numba"), self.module.executor.plan
+        programs = plan.forward(True), plan.backward(True)[0]
+        forward, backward = (backend.calls(program.lines) for program in programs)
+        updates = self.module.updates_ahead(1)
+        if forward is None or backward is None or updates is None:
+            raise NotImplementedError("not every line of this network is compiled")
+        entries = [rule.entry() for rule, _ in updates]
+        return Steps(len(self.rows[0]), gathered, forward, backward, [self.output], entries, kept)
+
+    def _run(self, driver: Any, count: int, targets: list[Any]) -> None:
+        order = np.arange(self.done, self.done + count) % BATCHES
+        scalars = [row for _, row in self.module.updates_ahead(count)]
+        done = driver.run(np.ascontiguousarray(self.rows[order]), scalars, targets)
+        self.module.updates_made(done)
+        self.done += done
+        if done < count:
+            raise ArithmeticError("the outputs are not finite")
+
+    def steps(self, count: int) -> None:
+        """Take steps, `stride` in a call."""
+        for _ in range(count // self.stride):
+            self._run(self.drivers[0], self.stride, [])
+
+    def losses(self, count: int) -> list[float]:
+        """Take steps in one call and return the loss of each."""
+        first = self.done
+        outputs = np.empty((count, *self.output.shape), np.float32)
+        self._run(self.drivers[1], count, [outputs])
+        labels = [self.label[self.rows[number % BATCHES]] for number in range(first, self.done)]
+        return [cross_entropy(*pair) for pair in zip(outputs, labels, strict=True)]
