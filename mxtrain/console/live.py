@@ -160,14 +160,12 @@ class LiveReporter:
         # the running epoch, the bar, the repeated best epoch with its dots, the cursor's line
         room = max(self._console.height - len(heading) - 5, 1)
         leaving, self._window = self._window[:-room], self._window[-room:]
-        live.update(Frame(heading + self._body(layout)))
-        if not leaving:
-            live.refresh()
-            return
-        lines = [] if self._overflowed else heading
-        lines = lines + [self._entry(layout, entry) for entry in leaving]
-        self._overflowed = True
-        live.console.print(Frame(lines))  # goes above the region and draws the region anew
+        if leaving:
+            lines = [] if self._overflowed else heading
+            self._overflowed = True
+            # Goes above the region, and draws that as it was before.
+            live.console.print(Frame(lines + [self._entry(layout, entry) for entry in leaving]))
+        live.update(Frame(heading + self._body(layout)), refresh=True)
 
     def _body(self, layout: Layout) -> list[Pieces]:
         lines: list[Pieces] = []

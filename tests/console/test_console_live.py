@@ -160,6 +160,17 @@ def test_best_epoch_is_marked_and_stays_in_sight_when_it_has_scrolled_away() -> 
     assert " 29 " in frame
 
 
+def test_the_newest_epoch_is_on_the_screen_while_older_ones_scroll_away() -> None:
+    live, stream = reporter()
+    live.start(INFO)
+    for epoch in range(1, 61):
+        live.epoch(row(epoch))
+        shown = epochs_in(scrollback(stream.getvalue()))
+        assert epoch in shown, "the region was drawn as it was before"
+        assert len(shown) >= min(epoch, 15)
+    live.close()
+
+
 def test_only_the_newest_best_epoch_is_marked_on_the_screen() -> None:
     live, stream = reporter()
     live.start(INFO)
