@@ -203,7 +203,8 @@ class Executor:
                 for kernel, arguments in step.lines:
                     kernel(*arguments)
             for name, array in step.results:
-                monitor(name, nd.view(array))
+                # A callback may keep what it is shown; a reused buffer has other contents soon.
+                monitor(name, nd.view(array.copy() if self.plan.reuses else array))
 
     def copy_params_from(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from mxtrain.errors import CallError
 from mxtrain.executor.memory import PlanMemory
+from mxtrain.executor.reuse import Key, ReusedBuffers, output_keys
 from mxtrain.op.call import Call, RandomSource
 from mxtrain.sparse import RowSparseNDArray, clear_rows
 from mxtrain.symbol.infer import Known
@@ -17,8 +18,6 @@ from mxtrain.symbol.node import Entry, Node
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import Array, Line, NumpyBackend
-
-Key = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,9 @@ class Gradient:
 class Plan:
     """A graph at fixed shapes.
 
+    Without a gradient to compute, no result is needed after its last reader has run, and buffers
+    are used again. Else both modes compute in the buffers that backward reads.
+
     Parameters
     ----------
     order : the nodes, inputs before users.
@@ -69,6 +71,11 @@ class Plan:
     variables : the buffer of each variable node, by id.
     gradients : the gradient of each variable that wants one, by id.
     random : gives the random source of a stream name, for the training mode or the other.
+
+    Attributes
+    ----------
+    outputs : the buffers of the heads; these keep their contents in any case.
+    reuses : whether results of other nodes are gone when a program is through.
     """
 
     def __init__(
@@ -85,9 +92,9 @@ class Plan:
         self.order, self.heads, self.backend = order, heads, backend
         self._shapes, self._types = shapes, types
         self._gradients, self._random = gradients, random
-        self._memory = PlanMemory(backend)
-        self._given = set(variables)
-        self._gradient_bytes = 0
+        self.reuses = not gradients
+        self._memory = PlanMemory(backend, kept=not self.reuses)
+        self._shared = ReusedBuffers(order, heads, backend) if self.reuses else None
         self._values: dict[Key, Array] = {(i, 0): array for i, array in variables.items()}
         self._allocate_outputs()
         self.outputs = [self._values[id(entry.node), entry.index] for entry in heads]
@@ -130,10 +137,8 @@ class Plan:
 
     def nbytes(self) -> int:
         """Return the bytes of all buffers made so far, arguments and gradients not counted."""
-        arguments = {id(array) for (key, _), array in self._values.items() if key in self._given}
-        own = [array for array in self._values.values() if array.base is None]
-        own = [array for array in own if id(array) not in arguments]
-        return sum(array.nbytes for array in own) + self._memory.nbytes() + self._gradient_bytes
+        shared = 0 if self._shared is None else self._shared.nbytes()
+        return self._memory.nbytes() + shared
 
     def weigh_rows(self, node: str) -> Array:
         """Return the factors of the rows of a loss node's gradient, all 1 at first."""
@@ -142,7 +147,7 @@ class Plan:
         if node not in self._row_weights:
             loss = next(n for n in self.order if n.name == node)
             output = self._values[id(loss), 0]
-            factors = self.backend.zeros((output.shape[0],), output.dtype)
+            factors = self._memory.array((output.shape[0],), output.dtype)
             factors[...] = 1
             self._row_weights[node] = factors
         return self._row_weights[node]
@@ -191,18 +196,20 @@ class Plan:
         for node in self.order:
             if node.is_variable:
                 continue
-            keys = [(id(node), index) for index in range(len(node.operator.outputs()))]
+            keys = output_keys(node)
             shapes = [self._shapes[key] for key in keys]
             inputs = [self.array_of(entry) for entry in node.inputs]
             arrays = node.operator.view(inputs, shapes)
             if arrays is not None:
                 self._views.add(id(node))
-            else:
-                arrays = [
-                    self.backend.zeros(shape, np.dtype(self._types[key]))
-                    for key, shape in zip(keys, shapes, strict=True)
-                ]
+            if self._shared is not None:
+                arrays = self._shared.outputs(node, arrays, self._like)
+            elif arrays is None:
+                arrays = [self._memory.array(*self._like(key)) for key in keys]
             self._values.update(zip(keys, arrays, strict=True))
+
+    def _like(self, key: Key) -> tuple[tuple[int, ...], Any]:
+        return self._shapes[key], np.dtype(self._types[key])
 
     def _lower_forward(self, node: Node, is_train: bool) -> Step:
         self._memory.next_node()
@@ -237,7 +244,7 @@ class _BackwardBuilder:
             if node.is_variable:
                 continue
             if any((id(e.node), e.index) in wanted for e in _differentiable(node)):
-                keys = [(id(node), index) for index in range(len(node.operator.outputs()))]
+                keys = output_keys(node)
                 wanted |= {key for key in keys if self._is_float(key)}
         return wanted
 
@@ -253,15 +260,15 @@ class _BackwardBuilder:
             if not needs_head:
                 slots.append(None)
             elif key not in self.wanted:
-                slots.append(self.plan.backend.zeros(*self._like(key)))
+                slots.append(self.plan._memory.array(*self.plan._like(key)))
             else:
-                target, after = self._contribution(key, self.plan.backend.zeros)
+                target, after = self._contribution(key, self.plan._memory.array)
                 slots.append(target)
                 self._add_step(None, "heads", after, [])
         return slots
 
     def _receives_gradient(self, node: Node) -> bool:
-        keys = [(id(node), index) for index in range(len(node.operator.outputs()))]
+        keys = output_keys(node)
         if keys[0] not in self.wanted:
             return False
         if node.operator.uses_head:
@@ -273,8 +280,8 @@ class _BackwardBuilder:
         plan = self.plan
         plan._memory.next_node()
         heads = [
-            self.buffers[key] if key in self.started else plan.backend.zeros(*self._like(key))
-            for key in ((id(node), i) for i in range(len(node.operator.outputs())))
+            self.buffers[key] if key in self.started else plan._memory.array(*plan._like(key))
+            for key in output_keys(node)
         ]
         grads: list[Array | None] = []
         after: list[Line] = []
@@ -313,13 +320,8 @@ class _BackwardBuilder:
             if variable is not None:
                 self.buffers[key] = variable.array
             else:
-                self.buffers[key] = self.plan.backend.zeros(*self._like(key))
-                self.plan._gradient_bytes += self.buffers[key].nbytes
+                self.buffers[key] = self.plan._memory.array(*self.plan._like(key))
         return self.buffers[key]
-
-    def _like(self, key: Key) -> tuple[tuple[int, ...], Any]:
-        array = self.plan._values[key]
-        return array.shape, array.dtype
 
     def _clear_gradients_nobody_wrote(self) -> None:
         xp = self.plan.backend.xp
