@@ -11,6 +11,7 @@ import numpy as np
 from mxtrain.errors import FileFormatError
 from mxtrain.io.dataset import Dataset
 from mxtrain.io.errors import DataError
+from mxtrain.io.scaling import Scaler
 
 __all__ = ["SCALES", "Features"]
 
@@ -59,21 +60,36 @@ class Features:
         Columns are found by name, in any order. Raises DataError if they are not the columns of
         the training data, if samples have another shape, or if a number is too large.
         """
-        data = self.in_order(dataset)
-        if not self.factor:
-            if data.dtype in (np.uint8, np.float32):
-                return data
-            offset, factor = np.zeros(()), np.ones(())
-        else:
-            offset = np.array(self.offset).reshape(self.shape)
-            factor = np.array(self.factor).reshape(self.shape)
+        data, scaler = self.prepare(dataset)
+        if scaler is None:
+            return data
         out = np.empty(data.shape, np.float32)
-        with np.errstate(over="ignore"):  # looked for below
-            for rows in _blocks(data):
-                out[rows] = (data[rows].astype(np.float64) - offset) * factor
+        scaler.apply(data, out)
+        return out
+
+    def prepare(self, dataset: Dataset) -> tuple[Array, Scaler | None]:
+        """Return the samples as they are to be kept in memory, and how each is to be scaled yet.
+
+        Bytes stay bytes, a quarter of what they would be as floats; anything else is scaled. The
+        errors are those of `apply`.
+        """
+        data, scaler = self.in_order(dataset), self._scaler()
+        if scaler is None and data.dtype in (np.uint8, np.float32):
+            return data, None
+        scaler = scaler or Scaler(np.zeros(self.shape), np.ones(self.shape))
+        if data.dtype == np.uint8 and scaler.takes_bytes():
+            return data, scaler
+        out = np.empty(data.shape, np.float32)
+        scaler.apply(data, out)
         if not np.isfinite(out).all():
             raise self._too_large(dataset, out)
-        return out
+        return out, None
+
+    def _scaler(self) -> Scaler | None:
+        if not self.factor:
+            return None
+        offset, factor = np.array(self.offset), np.array(self.factor)
+        return Scaler(offset.reshape(self.shape), factor.reshape(self.shape))
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold exactly."""
@@ -159,9 +175,8 @@ def _standard(train: Dataset) -> tuple[Array, Array]:
         squares += np.square(train.data[rows].astype(np.float64) - mean).sum(axis=0)
     # A constant has exactly no spread, but its rounded mean would give it a tiny deviation.
     constant = spread == 0
-    offset = np.where(constant, low, mean)
-    deviation = np.where(constant, 0.0, np.sqrt(squares / train.n))
-    return offset.ravel(), deviation.ravel()
+    offset = np.where(constant, low, mean.ravel())
+    return offset, np.where(constant, 0.0, np.sqrt(squares.ravel() / train.n))
 
 
 def _minmax(train: Dataset) -> tuple[Array, Array]:

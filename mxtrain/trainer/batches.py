@@ -71,11 +71,11 @@ class Batches:
 
 
 class Loader:
-    """Gathers rows straight into input buffers."""
+    """Gathers rows straight into input buffers, and scales those that are kept as bytes."""
 
     def __init__(self, rows: Rows) -> None:
-        self._data, self._labels = rows.data, rows.labels
-        self._bytes: dict[tuple[int, ...], Array] = {}
+        self._data, self._labels, self._scaler = rows.data, rows.labels, rows.scaler
+        self._gathered: dict[tuple[int, ...], Array] = {}
 
     def gathered(self, data: Array, labels: Sequence[Array]) -> list[tuple[Array, Array]]:
         """Return what `fill` gathers: pairs of all rows and the buffer of a batch's."""
@@ -84,14 +84,25 @@ class Loader:
     def fill(self, numbers: Array, data: Array, labels: Sequence[Array]) -> None:
         """Copy the rows of these numbers into the data buffer and the label buffers."""
         # With mode "clip" NumPy writes into the buffer; otherwise it makes a copy first.
-        if self._data.dtype == data.dtype:
+        if self._data.dtype == data.dtype and self._scaler is None:
             self._data.take(numbers, 0, data, "clip")
         else:
             # Bytes stay bytes in memory and become floats on their way into the buffer.
-            if data.shape not in self._bytes:
-                self._bytes[data.shape] = np.empty(data.shape, self._data.dtype)
-            kept = self._bytes[data.shape]
-            self._data.take(numbers, 0, kept, "clip")
-            np.copyto(data, kept)
+            gathered = self._buffer(data.shape)
+            self._data.take(numbers, 0, gathered, "clip")
+            if self._scaler is None:
+                np.copyto(data, gathered)
+            else:
+                self._scaler.apply(gathered, data)
         for column, label in zip(self._labels, labels, strict=True):
             column.take(numbers, 0, label, "clip")
+
+    def nbytes(self) -> int:
+        """Return the bytes it needs itself so far."""
+        own = sum(buffer.nbytes for buffer in self._gathered.values())
+        return own if self._scaler is None else own + self._scaler.nbytes
+
+    def _buffer(self, shape: tuple[int, ...]) -> Array:
+        if shape not in self._gathered:
+            self._gathered[shape] = np.empty(shape, self._data.dtype)
+        return self._gathered[shape]

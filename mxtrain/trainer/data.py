@@ -13,6 +13,7 @@ from mxtrain.io.dataset import Dataset, load_dataset
 from mxtrain.io.errors import DataError
 from mxtrain.io.features import Features
 from mxtrain.io.labels import Labels
+from mxtrain.io.scaling import Scaler
 from mxtrain.random import stream
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Rows:
-    """Prepared rows: `data` float32 or bytes, and a float32 array for each label input."""
+    """Prepared rows: `data` float32 or bytes, and a float32 array for each label input.
+
+    Bytes are scaled by `scaler`, if there is one, when a batch is gathered.
+    """
 
     source: str
     data: Array
     labels: tuple[Array, ...]
+    scaler: Scaler | None = None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -182,10 +187,11 @@ def _label_columns(dataset: Dataset, names: list[str]) -> list[Dataset]:
 def prepared(
     dataset: Dataset, features: Features, labels: Mapping[str, Labels], source: str
 ) -> Rows:
-    """Return rows as the network reads them: scaled, and with the numbers of their classes."""
+    """Return rows as a `Loader` gives them to a network, and with the numbers of their classes."""
     columns = _label_columns(dataset, list(labels))
     prepared = [kind.apply(c) for kind, c in zip(labels.values(), columns, strict=True)]
-    return Rows(source, features.apply(dataset), tuple(prepared))
+    data, scaler = features.prepare(dataset)
+    return Rows(source, data, tuple(prepared), scaler)
 
 
 def split(

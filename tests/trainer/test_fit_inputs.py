@@ -53,7 +53,7 @@ def test_arrays_from_npz(config: Path) -> None:
     assert notes.info.classes == {"softmax_label": ("0", "1", "2")}
 
 
-@pytest.mark.parametrize("scale", ["none", "minmax"])
+@pytest.mark.parametrize("scale", ["none", "minmax", "standard"])
 def test_images_from_idx_files(config: Path, scale: str) -> None:
     labels = (np.arange(60) % 3).astype(np.uint8)
     images = np.random.default_rng(0).integers(0, 60, (60, 4, 5), dtype=np.uint8)

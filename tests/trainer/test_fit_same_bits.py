@@ -11,7 +11,9 @@ import pytest
 from trainer_runs import KINDS, points, recorded, train, weights, write_config
 
 import mxtrain as mx
+from mxtrain.config import load
 from mxtrain.trainer import loop
+from mxtrain.trainer.build import build
 
 DEEP = """\
 seed: 11
@@ -112,6 +114,23 @@ def test_yaml_and_python_give_the_same_bits(tmp_path: Path, last: str) -> None:
     assert set(from_yaml) == set(from_python)
     for name, array in from_yaml.items():
         assert array.tobytes() == np.asarray(from_python[name]).tobytes(), name
+
+
+@pytest.mark.parametrize("scale", ["none", "minmax", "standard"])
+def test_bytes_train_to_the_bits_of_floats(config: Path, scale: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (53, 3, 4), dtype=np.uint8)
+    kinds, found = np.arange(53) % 3, {}
+    in_memory = {"bytes": np.uint8, "floats": np.float32}
+    for name, dtype in (("bytes", np.uint8), ("floats", np.float64)):
+        np.savez(config.parent / f"{name}.npz", data=images.astype(dtype), label=kinds)
+        changes = [f"data.train={{path: {name}.npz, label: label}}", "data.eval={fraction: 0.3}"]
+        changes.append(f"data.features.scale={scale}")
+        kept = build(load(config, changes)).data
+        assert kept.eval is not None
+        assert kept.train.data.dtype == kept.eval.data.dtype == in_memory[name]
+        run = train(config, *changes, output=config.parent / name)
+        found[name] = (Path(run.output, run.weights).read_bytes(), recorded(Path(run.output)))
+    assert found["bytes"] == found["floats"]
 
 
 def test_classes_are_numbered_by_their_sorted_names(config: Path) -> None:
