@@ -17,7 +17,7 @@ class Scaler:
 
     Parameters
     ----------
-    offset, factor : for each number of a sample, in its shape.
+    offset, factor : for each number of a sample, in its shape (float64).
 
     Examples
     --------
@@ -28,13 +28,13 @@ class Scaler:
     """
 
     def __init__(self, offset: Array, factor: Array) -> None:
-        self._offset, self._factor = offset, factor
+        self.offset, self.factor = offset, factor
         self._work = np.empty((max(1, BLOCK // max(offset.size, 1)), *offset.shape))
 
     @property
     def nbytes(self) -> int:
         """The bytes it needs itself."""
-        return self._offset.nbytes + self._factor.nbytes + self._work.nbytes
+        return self.offset.nbytes + self.factor.nbytes + self._work.nbytes
 
     def apply(self, samples: Array, out: Array) -> None:
         """Write scaled samples into `out`. What is too large for float32 becomes infinite."""
@@ -45,13 +45,13 @@ class Scaler:
                 part = samples[start : start + step]
                 work = self._work[: len(part)]
                 np.copyto(work, part, "unsafe")
-                np.subtract(work, self._offset, work)
-                np.multiply(work, self._factor, work)
+                np.subtract(work, self.offset, work)
+                np.multiply(work, self.factor, work)
                 rounded = work if is_single else work.astype(np.float32)
                 np.copyto(out[start : start + step], rounded, "same_kind")
 
     def takes_bytes(self) -> bool:
         """Whether every byte stays finite as float32."""
-        ends = np.empty((2, *self._offset.shape), np.float32)
-        self.apply(np.array([0, 255]).reshape(2, *(1,) * self._offset.ndim), ends)
+        ends = np.empty((2, *self.offset.shape), np.float32)
+        self.apply(np.array([0, 255]).reshape(2, *(1,) * self.offset.ndim), ends)
         return bool(np.isfinite(ends).all())

@@ -16,7 +16,7 @@ import numpy as np
 from mxtrain import backend as backends
 
 if TYPE_CHECKING:
-    from mxtrain.trainer.batches import Batch, Loader
+    from mxtrain.trainer.batches import Batch, Gathered, Loader
     from mxtrain.trainer.bound import BoundBatch
     from mxtrain.trainer.build import Built
     from mxtrain.trainer.measure import Measure
@@ -114,8 +114,8 @@ def _is(one: object, other: object) -> bool:
     return one is other
 
 
-def _can_be_gathered(pair: tuple[Array, Array]) -> bool:
-    source, target = pair
+def _can_be_gathered(gathered: Gathered) -> bool:
+    source, target, _ = gathered
     same = source.dtype == target.dtype
     bytes_to_floats = (source.dtype, target.dtype) == (np.uint8, np.float32)
     return source.flags.c_contiguous and target.flags.c_contiguous and (same or bytes_to_floats)

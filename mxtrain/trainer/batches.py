@@ -70,6 +70,14 @@ class Batches:
         return self._stream.permutation(epoch, self.count)
 
 
+class Gathered(NamedTuple):
+    """All rows, the buffer for those of a batch, and the offsets and factors of scaled bytes."""
+
+    source: Array
+    buffer: Array
+    scaling: tuple[Array, Array] | None = None
+
+
 class Loader:
     """Gathers rows straight into input buffers, and scales those that are kept as bytes."""
 
@@ -77,9 +85,12 @@ class Loader:
         self._data, self._labels, self._scaler = rows.data, rows.labels, rows.scaler
         self._gathered: dict[tuple[int, ...], Array] = {}
 
-    def gathered(self, data: Array, labels: Sequence[Array]) -> list[tuple[Array, Array]]:
-        """Return what `fill` gathers: pairs of all rows and the buffer of a batch's."""
-        return [(self._data, data), *zip(self._labels, labels, strict=True)]
+    def gathered(self, data: Array, labels: Sequence[Array]) -> list[Gathered]:
+        """Return what `fill` gathers."""
+        scaler = self._scaler
+        scaling = None if scaler is None else (scaler.offset, scaler.factor)
+        columns = zip(self._labels, labels, strict=True)
+        return [Gathered(self._data, data, scaling), *(Gathered(*column) for column in columns)]
 
     def fill(self, numbers: Array, data: Array, labels: Sequence[Array]) -> None:
         """Copy the rows of these numbers into the data buffer and the label buffers."""

@@ -156,7 +156,8 @@ def test_a_run_goes_on_to_the_same_bits(tmp_path: Path, optimizer: str) -> None:
     assert compare_all(tmp_path, f"optimizer={optimizer}", text=text) == 6
 
 
-def test_bytes_become_floats(tmp_path: Path, calls: list[int]) -> None:
+@pytest.mark.parametrize("scale", ["none", "minmax", "standard"])
+def test_bytes_become_floats(tmp_path: Path, calls: list[int], scale: str) -> None:
     def run(backend: str) -> Any:
         folder = tmp_path / backend
         folder.mkdir()
@@ -168,12 +169,16 @@ def test_bytes_become_floats(tmp_path: Path, calls: list[int]) -> None:
             "train: {path: train.csv, label: kind}", "train: {path: rows.npz, label: label}"
         )
         (folder / "config.yaml").write_text(text.replace("  eval: {path: test.csv}\n", ""))
-        built = build(load(folder / "config.yaml", ["optimizer.learning_rate=0.0001"]))
+        changes = ["optimizer.learning_rate=0.0001", f"data.features.scale={scale}"]
+        built = build(load(folder / "config.yaml", changes))
         assert built.data.train.data.dtype == np.uint8
         add_optimizer(built)
-        return trained(Loop(built))
+        loop = Loop(built)
+        return *trained(loop), loop.bound(8).data
 
     mine, numpys = run("numba"), run("numpy")
     assert max(calls) > 1
+    assert mine[2].tobytes() == numpys[2].tobytes()  # the last batch as the network sees it
+    assert len(np.unique(mine[2])) > 40
     for array, wanted in zip(mine[0], numpys[0], strict=True):
         np.testing.assert_allclose(array, wanted, rtol=1e-5, atol=1e-6)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import float32, njit
+from numba import float32, float64, njit
 
 from mxtrain.backend.compiled.calls import call3, call4, move
 from mxtrain.backend.compiled.pointers import (
@@ -30,7 +30,9 @@ class Steps:
     Parameters
     ----------
     size : rows of a batch.
-    gathered : (source, buffer) pairs: the rows of a batch are copied from the one to the other.
+    gathered : (source, buffer, scaling): the rows of a batch are copied from the one to the other.
+        Bytes become floats, ``(x - offset) * factor`` in double precision where there is a scaling:
+        float64 arrays with the offsets and the factors of a row.
     forward, backward : addresses of compiled functions with their three arguments.
     looked_at : float arrays; a sum of squares that is not finite ends the steps before the batch
         is learned from.
@@ -41,7 +43,7 @@ class Steps:
     def __init__(
         self,
         size: int,
-        gathered: Sequence[tuple[Array, Array]],
+        gathered: Sequence[tuple[Array, Array, tuple[Array, Array] | None]],
         forward: Sequence[tuple[int, ...]],
         backward: Sequence[tuple[int, ...]],
         looked_at: Sequence[Array],
@@ -49,7 +51,7 @@ class Steps:
         kept: Sequence[Array],
     ) -> None:
         self._size, self._kept_bytes = size, [array.nbytes for array in kept]
-        self._gathered = _table([_gather_entry(source, target) for source, target in gathered])
+        self._gathered = _table([_gather_entry(*each) for each in gathered])
         self._forward, self._backward = _table(forward), _table(backward)
         self._looked_at = _table([(_at(a), a.size, a.itemsize) for a in looked_at])
         self._rules = list(rules)
@@ -94,10 +96,13 @@ def _table(entries: Sequence[Sequence[int]]) -> Array:
     return np.array([len(entries), *(word for entry in entries for word in entry)], np.int64)
 
 
-def _gather_entry(source: Array, target: Array) -> tuple[int, int, int, int]:
+def _gather_entry(
+    source: Array, target: Array, scaling: tuple[Array, Array] | None
+) -> tuple[int, ...]:
     elements = source[:1].size
     from_bytes = source.dtype == np.uint8 and target.dtype == np.float32
-    return _at(source), _at(target), elements, 1 if from_bytes else target.itemsize
+    offset, factor = (0, 0) if scaling is None else map(_at, scaling)
+    return _at(source), _at(target), elements, 1 if from_bytes else target.itemsize, offset, factor
 
 
 # The functions below are machine code, kept beside this file by Numba. A table is an address: the
@@ -106,10 +111,12 @@ def _gather_entry(source: Array, target: Array) -> tuple[int, int, int, int]:
 
 @njit("void(int64, int64, int64)", nogil=True, error_model="numpy", cache=True)
 def _gather(table, rows, size):  # type: ignore[no-untyped-def]
-    """Copy rows into buffers; bytes become floats."""
+    """Copy rows into buffers; bytes become floats, scaled or as they are."""
     for entry in range(word_of(table, 0)):
-        source, target = word_of(table, 1 + 4 * entry), word_of(table, 2 + 4 * entry)
-        elements, itemsize = word_of(table, 3 + 4 * entry), word_of(table, 4 + 4 * entry)
+        at = 1 + 6 * entry
+        source, target = word_of(table, at), word_of(table, at + 1)
+        elements, itemsize = word_of(table, at + 2), word_of(table, at + 3)
+        offsets, factors = word_of(table, at + 4), word_of(table, at + 5)
         for number in range(size):
             row = word_of(rows, number)
             if itemsize > 1:
@@ -117,8 +124,14 @@ def _gather(table, rows, size):  # type: ignore[no-untyped-def]
                 move(target + number * width, source + row * width, width)
                 continue
             begin, to = source + row * elements, target + 4 * number * elements
+            if offsets == 0:
+                for i in range(elements):
+                    store_float32(to, i, float32(load_uint8(begin, i, 0, 2)), 1, 2)
+                continue
             for i in range(elements):
-                store_float32(to, i, float32(load_uint8(begin, i, 0, 2)), 1, 2)
+                shifted = float64(load_uint8(begin, i, 0, 2)) - load_float64(offsets, i, 0, 2)
+                scaled = float32(shifted * load_float64(factors, i, 0, 2))
+                store_float32(to, i, scaled, 1, 2)
 
 
 @njit("boolean(int64)", nogil=True, error_model="numpy", cache=True)
