@@ -215,6 +215,8 @@ class Segment:
     program : the traced rule; its outputs replace `targets`.
     arrays : flat arrays of one dtype.
     targets : for each output, the number of the array it replaces.
+
+    `nbytes` is the memory of the scratch registers, which all blocks use.
     """
 
     def __init__(
@@ -235,7 +237,7 @@ class Segment:
             def allocate(shape: tuple[int, ...], dtype: Any, used: Any = used) -> Array:
                 number = next(used)
                 while number >= len(registers):
-                    registers.append(np.empty(min(block, size), np.float64))
+                    registers.append(np.empty(min(block, size), arrays[0].dtype))
                 flat: Array = registers[number].view(dtype)
                 return flat[: shape[0]]
 
@@ -245,6 +247,7 @@ class Segment:
         first = self._lowered[0]
         for other in self._lowered[1:]:
             self._share_scalars(first, other)
+        self.nbytes = sum(register.nbytes for register in registers)
         self._scalars, self._scalar_lines = first.scalars, first.scalar_lines
         self._values: tuple[float, ...] | None = None
 
@@ -273,7 +276,9 @@ class Segment:
 
 
 class RunnableRule(Protocol):
-    """An update rule bound to its arrays."""
+    """An update rule bound to its arrays. `nbytes` is what it needs beside them."""
+
+    nbytes: int
 
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""

@@ -23,7 +23,12 @@ def command(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Show layers, shapes, parameters and memory of CONFIG (default: ./config.yaml)."""
+    """Show layers, shapes, parameters and memory of CONFIG (default: ./config.yaml).
+
+    The memory is that of all arrays a run holds while it trains, those of its short last batches
+    and of its eval rows included. The program itself comes on top, and so does, for a moment before
+    training begins, what reading the data takes.
+    """
     spec = load_spec(config, overrides, backend, seed)
     from mxtrain.trainer.preview import summary
 
@@ -62,7 +67,7 @@ def _show(summary: Summary) -> None:
     total = sum(number for _, number in summary.memory)
     memory = [*((what, size(number)) for what, number in summary.memory), ("total", size(total))]
     title = f"{count(summary.num_parameters, 'parameter')}; at batch size {summary.batch_size}"
-    show(Sheet(("memory", "size"), memory, right=(1,), title=title), sys.stdout)
+    show(Sheet(("memory while training", "size"), memory, right=(1,), title=title), sys.stdout)
 
 
 def _multipliers(row: ParameterRow) -> tuple[str, str]:

@@ -152,10 +152,17 @@ class GraphModule(BaseModule):
         """Let `get_params` fetch values that were changed in place."""
         self._params.stale = True
 
-    def executor_for(self, rows: int) -> Executor:
-        """Return the executor of a batch of `rows` rows, making it if it is new."""
+    def executor_for(self, rows: int, for_training: bool = True) -> Executor:
+        """Return the executor of a batch of `rows` rows, making it if it is new.
+
+        It is the one in use from now on. Not ``for_training`` it is one beside that, which takes
+        less memory.
+        """
         memory = self._memory
-        memory.use(inputs.with_rows(memory.data, rows), inputs.with_rows(memory.labels, rows))
+        data, labels = (inputs.with_rows(given, rows) for given in (memory.data, memory.labels))
+        if not for_training:
+            return memory.predicting(data, labels)
+        memory.use(data, labels)
         return memory.executor
 
     # -- bind --------------------------------------------------------------------------------

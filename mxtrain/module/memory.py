@@ -80,17 +80,27 @@ class Memory:
 
     def use(self, data: inputs.Descriptions, labels: inputs.Descriptions) -> None:
         """Switch to the executor of these inputs, making it if it is new."""
-        described = [*data, *labels]
-        key = tuple((d.name, d.shape, np.dtype(d.dtype or np.float32).str) for d in described)
+        self.executor = self._executor([*data, *labels], learns=True)
+        self.data, self.labels = data, labels
+
+    def predicting(self, data: inputs.Descriptions, labels: inputs.Descriptions) -> Executor:
+        """Return an executor of these inputs for prediction alone; that in use stays in use.
+
+        It computes no gradients, so that its buffers serve one node after another.
+        """
+        return self._executor([*data, *labels], learns=False)
+
+    def _executor(self, described: inputs.Descriptions, learns: bool) -> Executor:
+        shapes = tuple((d.name, d.shape, np.dtype(d.dtype or np.float32).str) for d in described)
+        key = (learns, shapes)
         if key not in self._executors:
-            self._executors[key] = self._make_executor(described)
+            self._executors[key] = self._make_executor(described, learns)
             for monitor in self._monitors:
                 monitor.install(self._executors[key])
             if len(self._executors) > MAX_EXECUTORS:
                 self._executors.popitem(last=False)
         self._executors.move_to_end(key)
-        self.executor = self._executors[key]
-        self.data, self.labels = data, labels
+        return self._executors[key]
 
     def follow(self, batch: Any) -> None:
         """Switch to the executor of a batch's shapes, where they are others than those in use."""
@@ -153,15 +163,19 @@ class Memory:
         self.arena, self.sparse_grads = shared.arena, shared.sparse_grads
         self.parameters, self.auxiliary = shared.parameters, shared.auxiliary
 
-    def _make_executor(self, described: inputs.Descriptions) -> Executor:
+    def _make_executor(self, described: inputs.Descriptions, learns: bool) -> Executor:
         arguments, _ = self._specs(described)
         arrays = {name: self._argument(name, spec) for name, spec in arguments.items()}
-        grads = [self._gradient(name, spec) for name, spec in arguments.items()]
+        reqs = [self.grad_reqs[name] if learns else "null" for name in arrays]
+        grads = [
+            None if req == "null" else self._gradient(name, spec)
+            for req, (name, spec) in zip(reqs, arguments.items(), strict=True)
+        ]
         return Executor(
             self._symbol,
             list(arrays.values()),
             grads,
-            [self.grad_reqs[name] for name in arrays],
+            reqs,
             [self.auxiliary[name] for name in self.roles.auxiliary],
             random=self._random,
             backend=self._backend_name,
@@ -183,8 +197,6 @@ class Memory:
         return array
 
     def _gradient(self, name: str, spec: Spec) -> Any:
-        if self.grad_reqs[name] == "null":
-            return None
         if name in self.roles.parameters and name in self.arena.grads:
             return self.arena.grads[name]
         if name in self.sparse_grads:

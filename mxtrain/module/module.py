@@ -47,6 +47,10 @@ class Module(GraphModule):
         """Return the memory of the optimizer's states, in bytes."""
         return self._optimizing.nbytes()
 
+    def optimizer_scratch_bytes(self) -> int:
+        """Return the memory that updates have needed beside the states, in bytes."""
+        return self._optimizing.scratch_bytes()
+
     def _memory_replaced(self, memory: Memory) -> None:
         if self._optimization is not None:
             self._optimization.attach(memory)

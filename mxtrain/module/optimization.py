@@ -141,6 +141,10 @@ class Optimization:
         arrays += [array for rule in self._rules for array in rule.states.values()]
         return sum(int(array.nbytes) for array in arrays)
 
+    def scratch_bytes(self) -> int:
+        """Return the bytes that updates have needed beside the states."""
+        return sum(rule.scratch_bytes() for rule in self._rules)
+
     def state(self) -> dict[str, Any]:
         """Return states and counters; arrays are those in use, not copies."""
         optimizer = self.optimizer

@@ -91,6 +91,12 @@ class BoundRule:
         views = {n: s[slot.start : slot.stop].reshape(shape) for n, s in self.states.items()}
         return self.optimizer.pack_states(views)
 
+    def scratch_bytes(self) -> int:
+        """Return the bytes it needs beside the states, as far as they have been needed."""
+        runnable = [*(segment for segment, _ in self._segments.values()), *self._appliers.values()]
+        own = sum(int(array.nbytes) for array in self._scratch.values())
+        return own + sum(one.nbytes for one in runnable)
+
     def step(self) -> None:
         """Update every parameter once."""
         if self._copies:

@@ -47,6 +47,12 @@ class Batches:
             return rows // self.size
         return -(-rows // self.size)
 
+    def sizes(self) -> list[int]:
+        """Return the different lengths that batches have."""
+        rest = self.count % self.size if self.last == "keep" else 0
+        whole = [self.size] if self.count >= self.size or self.last != "keep" else []
+        return [*whole, rest] if rest else whole
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch."""
         order = self._order(epoch)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mxtrain.module import Module
 
 
+# Elements that are exchanged at once.
+_PIECE = 1 << 16
+
+
 class Best:
     """Follows one value over the epochs.
 
@@ -109,11 +113,17 @@ class Best:
     @contextmanager
     def in_place(self, module: Module) -> Iterator[None]:
         """Let the module have the best weights within the ``with`` block."""
-        running = [np.array(array) for array in module.parameter_arrays()]
-        self.restore(module)
+        self._swap(module)
         try:
             yield
         finally:
-            for kept, array in zip(running, module.parameter_arrays(), strict=True):
-                np.copyto(array, kept)
-            module.mark_changed()
+            self._swap(module)
+
+    def _swap(self, module: Module) -> None:
+        """Exchange the weights kept here and the module's, piece by piece."""
+        for kept, array in zip(self._weights, module.parameter_arrays(), strict=False):
+            one, other = kept.reshape(-1), array.reshape(-1)
+            for start in range(0, one.size, _PIECE):
+                part = slice(start, start + _PIECE)
+                one[part], other[part] = other[part].copy(), one[part].copy()
+        module.mark_changed()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,15 @@ Array = np.ndarray[Any, Any]
 Run = Callable[[Program], None]
 
 
+class Weighted(NamedTuple):
+    """The factors of classes, the labels of a batch as floats and numbers, each row's factor."""
+
+    classes: Array
+    label: Array
+    number: Array
+    rows: Array
+
+
 class BoundBatch:
     """A batch size: its input buffers, its outputs, and one training or prediction pass.
 
@@ -30,6 +39,7 @@ class BoundBatch:
     rows : the batch size.
     class_weights : factors of the classes by label input.
     run : runs a program; a profile puts its timer here.
+    learns : whether there are training passes; without them it takes less memory.
 
     Attributes
     ----------
@@ -46,9 +56,10 @@ class BoundBatch:
         rows: int,
         class_weights: Mapping[str, Array],
         run: Run = Program.run,
+        learns: bool = True,
     ) -> None:
         self.rows, self._run = rows, run
-        self.executor: Executor = built.module.executor_for(rows)
+        self.executor: Executor = built.module.executor_for(rows, learns)
         arguments = {name: np.asarray(a) for name, a in self.executor.arg_dict.items()}
         outputs = {name: np.asarray(a) for name, a in self.executor.output_dict.items()}
         self.data = arguments["data"]
@@ -59,7 +70,12 @@ class BoundBatch:
         self.looked_at = [array.reshape(-1) for array in (*self.outputs, *values)]
         self._random = self.executor.random
         self._weighted = [
-            (class_weights[head.label], arguments[head.label], self.executor.weigh_rows(head.node))
+            Weighted(
+                class_weights[head.label],
+                arguments[head.label].reshape(-1),
+                np.empty(arguments[head.label].size, np.intp),
+                self.executor.weigh_rows(head.node),
+            )
             for head in built.heads
             if head.classifies and head.label is not None and head.label in class_weights
         ]
@@ -83,8 +99,9 @@ class BoundBatch:
         """Compute the gradients of the latest `forward`."""
         if self._backward is None:
             self._backward = self.backward_program()
-        for weights, label, factors in self._weighted:
-            weights.take(label.astype(np.intp), 0, factors, "clip")
+        for weights, label, number, factors in self._weighted:
+            np.copyto(number, label, "unsafe")
+            weights.take(number, 0, factors, "clip")
         self._run(self._backward)
 
     def predict(self) -> None:

@@ -72,6 +72,7 @@ class Loop:
         self.batches = Batches(len(built.data.train), size, spec.data.last_batch, seed)
         self._class_weights = built.data.class_weights(spec.data.class_weight)
         self._bound: dict[int, BoundBatch] = {}
+        self._only_predicting: dict[int, BoundBatch] = {}
         self.train_measure, self.eval_measure = self._measure(), self._measure()
         self._clip = spec.fit.clip_global_norm
         # BatchNorm's averages move before the norm of the gradient is known.
@@ -99,6 +100,15 @@ class Loop:
             self._bound[rows] = BoundBatch(self.built, rows, self._class_weights, self._run)
         return self._bound[rows]
 
+    def _predicting(self, rows: int) -> BoundBatch:
+        """Return a plan of a batch of `rows` eval rows."""
+        if rows in self._bound:
+            return self._bound[rows]
+        if rows not in self._only_predicting:
+            bound = BoundBatch(self.built, rows, {}, self._run, learns=False)
+            self._only_predicting[rows] = bound
+        return self._only_predicting[rows]
+
     def try_out(self) -> None:
         """Predict and measure one batch: what cannot work is found before anything is written.
 
@@ -112,6 +122,35 @@ class Loop:
             self.train_measure.add(batch)
             self.train_measure.flush()
         self.train_measure.reset()
+
+    def rehearse(self) -> list[BoundBatch]:
+        """Compute a batch of every length there will be, whatever comes of it.
+
+        Returns the plans, that of a full batch first. All memory a run needs is taken then.
+        """
+        with np.errstate(all="ignore"):
+            for rows in self.batches.sizes():
+                bound = self.bound(rows)
+                self._train_loader.fill(np.arange(rows), bound.data, bound.labels)
+                bound.forward()
+                bound.backward()
+                self._update()
+            if self._eval_loader is not None and self.built.data.eval is not None:
+                count = len(self.built.data.eval)
+                for rows in Batches(count, self.built.spec.data.batch_size).sizes():
+                    bound = self._predicting(rows)
+                    self._eval_loader.fill(np.arange(rows), bound.data, bound.labels)
+                    bound.predict()
+        return [*self._bound.values(), *self._only_predicting.values()]
+
+    def nbytes(self) -> int:
+        """Return the bytes it holds beside the module and the rows, the order of these included."""
+        loaders = [self._train_loader, self._eval_loader]
+        measures = [self.train_measure, self.eval_measure]
+        kept = sum(one.nbytes() for one in (*loaders, *measures) if one is not None)
+        longest = max(len(rows) for rows in (self.built.data.train, self.built.data.eval or ()))
+        averages = sum(int(before.nbytes) for _, before in self._averages)
+        return kept + averages + longest * np.dtype(np.int64).itemsize
 
     # -- where it stands ---------------------------------------------------------------------
 
@@ -277,7 +316,7 @@ class Loop:
         before = steps[False]
         with np.errstate(all="ignore"):
             for batch in Batches(len(rows), self.built.spec.data.batch_size).epoch(0):
-                bound = self.bound(len(batch.rows))
+                bound = self._predicting(len(batch.rows))
                 self._eval_loader.fill(batch.rows, bound.data, bound.labels)
                 bound.predict()
                 self.eval_measure.add(bound)

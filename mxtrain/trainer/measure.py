@@ -69,6 +69,10 @@ class Measure:
         self._full = full
         self.reset()
 
+    def nbytes(self) -> int:
+        """Return the bytes of what is collected before it is measured."""
+        return sum(piece.nbytes for piece in self._pieces)
+
     def reset(self) -> None:
         """Begin a new epoch."""
         self._batches, self._filled = 0, 0

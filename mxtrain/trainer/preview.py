@@ -9,17 +9,19 @@ import numpy as np
 from mxtrain.trainer import describe
 from mxtrain.trainer.batches import Batches
 from mxtrain.trainer.build import add_optimizer, build, make_scheduler
+from mxtrain.trainer.loop import Loop
+from mxtrain.trainer.memory import training_memory
 from mxtrain.trainer.report import InitialWeight, Rates, Summary
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import RunSpec
-    from mxtrain.executor import Executor
-    from mxtrain.module import Module
-    from mxtrain.trainer.data import RunData
 
 
 def summary(spec: RunSpec) -> Summary:
-    """Return layers, parameters and memory of a spec's network, bound for one batch."""
+    """Return layers and parameters of a spec's network, and the memory that training it takes.
+
+    Raises what `mxtrain.trainer.run.fit` raises before its first batch.
+    """
     built = build(spec)
     add_optimizer(built)
     parameters = describe.parameter_rows(built)
@@ -30,28 +32,8 @@ def summary(spec: RunSpec) -> Summary:
         layers=layers,
         parameters=parameters,
         num_parameters=sum(layer.parameters for layer in layers),
-        memory=(
-            *_memory(built.module, built.module.executor),
-            ("rows in memory", _rows_bytes(built.data)),
-        ),
+        memory=training_memory(Loop(built)),
     )
-
-
-def _memory(module: Module, executor: Executor) -> tuple[tuple[str, int], ...]:
-    executor.plan.forward(True)
-    executor.plan.backward(True)
-    return (
-        ("parameters", sum(array.nbytes for array in module.parameter_arrays())),
-        ("gradients", sum(group.grad.nbytes for group in module.arena.groups)),
-        ("optimizer states", module.optimizer_state_bytes()),
-        ("activations and scratch", executor.plan.nbytes()),
-    )
-
-
-def _rows_bytes(data: RunData) -> int:
-    sides = [data.train] if data.eval is None else [data.train, data.eval]
-    arrays = [array for rows in sides for array in (rows.data, *rows.labels)]
-    return sum(array.nbytes for array in arrays)
 
 
 def rates(spec: RunSpec) -> Rates:

@@ -160,7 +160,7 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Summary:
-    """A network bound for one batch. `memory` names each kind of buffer with its bytes."""
+    """A network, and the memory to train it: kinds of arrays with their bytes."""
 
     network: str
     batch_size: int

@@ -34,6 +34,7 @@ class CompiledSegment:
         self._kept = list(arrays)  # addresses do not keep memory alive
         self._addresses = np.array([array.ctypes.data for array in arrays], np.int64)
         self._size = arrays[0].size
+        self.nbytes = 0
         self._scalars = np.zeros(len(program.scalars), np.float64)
         self._values: tuple[float, ...] | None = None
         self._run = _compiled(program, kind, tuple(targets))
