@@ -29,12 +29,16 @@ class Scaler:
 
     def __init__(self, offset: Array, factor: Array) -> None:
         self.offset, self.factor = offset, factor
-        self._work = np.empty((max(1, BLOCK // max(offset.size, 1)), *offset.shape))
+        block = (max(1, BLOCK // max(offset.size, 1)), *offset.shape)
+        self._work = np.empty(block)
+        # Repeated for each sample of a block: NumPy takes longer where it has to broadcast.
+        self._offsets, self._factors = (np.broadcast_to(a, block).copy() for a in (offset, factor))
 
     @property
     def nbytes(self) -> int:
         """The bytes it needs itself."""
-        return self.offset.nbytes + self.factor.nbytes + self._work.nbytes
+        arrays = (self.offset, self.factor, self._work, self._offsets, self._factors)
+        return sum(array.nbytes for array in arrays)
 
     def apply(self, samples: Array, out: Array) -> None:
         """Write scaled samples into `out`. What is too large for float32 becomes infinite."""
@@ -43,10 +47,11 @@ class Scaler:
         with np.errstate(over="ignore"):
             for start in range(0, len(samples), step):
                 part = samples[start : start + step]
-                work = self._work[: len(part)]
+                count = len(part)
+                work = self._work[:count]
                 np.copyto(work, part, "unsafe")
-                np.subtract(work, self.offset, work)
-                np.multiply(work, self.factor, work)
+                np.subtract(work, self._offsets[:count], work)
+                np.multiply(work, self._factors[:count], work)
                 rounded = work if is_single else work.astype(np.float32)
                 np.copyto(out[start : start + step], rounded, "same_kind")
 
