@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the running batch is finished, then the run ends in order."""
+"""Ctrl-C, SIGTERM, a closed terminal: the running batch is finished, then the run ends in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StopRequest:
     def __enter__(self) -> Self:
         # Python allows handlers in the main thread only; elsewhere the caller has its own way.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _asking_to_stop():
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
@@ -42,3 +42,12 @@ class StopRequest:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+def _asking_to_stop() -> list[int]:
+    """Return the signals that ask a run to end; one that nohup has set aside stays so."""
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
+    return numbers

@@ -40,7 +40,7 @@ def signal_at(monkeypatch: pytest.MonkeyPatch, batch: int, *numbers: int) -> Non
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_running_batch_is_finished_and_saved(
     config: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -141,7 +141,9 @@ LONG = ("--set", "fit.num_epoch=1000000", "--set", "optimizer.learning_rate=0.00
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_exit_code_tells_the_signal(config: Path, number: int, code: int) -> None:
     process = started(config, *LONG)
     process.send_signal(number)
