@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mxtrain.config import to_yaml
 from mxtrain.trainer import describe, folder, resume
+from mxtrain.trainer.audience import Audience
 from mxtrain.trainer.best import Best
 from mxtrain.trainer.build import Built, add_optimizer, build
 from mxtrain.trainer.changes import changes
@@ -59,7 +60,7 @@ def fit(
     with limited_threads(spec.threads):
         run = _Run(spec, reporter, profile, config)
         with run.threads(), folder.claimed(output, overwrite) as path, run.stop:
-            return run.run(RunFolder(path))
+            return run.told(run.run(RunFolder(path)))
 
 
 def fit_on(
@@ -88,7 +89,7 @@ def fit_on(
             if stored is not None:
                 run.put_back(stored)
             with run.stop:
-                return run.run(RunFolder(found.folder), again=True)
+                return run.told(run.run(RunFolder(found.folder), again=True))
 
 
 class _Run:
@@ -97,7 +98,7 @@ class _Run:
     def __init__(
         self, spec: RunSpec, reporter: Reporter, profile: bool, config: str, starts: bool = True
     ) -> None:
-        self.spec, self.reporter, self.config = spec, reporter, config
+        self.spec, self.reporter, self.config = spec, Audience(reporter), config
         self.profile = Profile() if profile else None
         self.stop = StopRequest()
         # The weights that a run started from may have gone, or changed, when it goes on.
@@ -105,7 +106,7 @@ class _Run:
         add_optimizer(self.built)
         self.rates = ShownRates(self.built)
         self.loop = Loop(
-            self.built, self.stop.requested, self._progress, self.profile, self._checkpoint
+            self.built, self._should_end, self._progress, self.profile, self._checkpoint
         )
         metrics = self.loop.eval_measure.metrics
         self.best = Best(spec.fit, metrics, self.built.data.eval is not None)
@@ -129,6 +130,21 @@ class _Run:
         self.stored = stored
         self.seconds_before = float(stored.state.values["seconds"])
 
+    def told(self, result: RunResult) -> RunResult:
+        """Return how the run ended, or raise the OSError for which nobody could be told."""
+        if self.reporter.lost is not None:
+            raise self.reporter.lost
+        return result
+
+    def _should_end(self) -> bool:
+        return self.stop.requested() or self.reporter.lost is not None
+
+    def _who_stopped(self) -> str:
+        lost = self.reporter.lost
+        if lost is None or self.stop.requested():
+            return "stopped by the user"
+        return f"stopped, since its output cannot be written ({lost.strerror or lost}),"
+
     def run(self, files: RunFolder, again: bool = False) -> RunResult:
         """Train every epoch, then say how it ended; `again` goes on in a folder that has files."""
         self.files = files
@@ -148,7 +164,7 @@ class _Run:
             return self._ended_before() or self._epochs()
         except InterruptError:
             name = self._save()
-            reason = f"stopped by the user {self.loop.position}; weights saved as {name}"
+            reason = f"{self._who_stopped()} {self.loop.position}; weights saved as {name}"
             return "interrupted", f"{reason}\nto go on: mxtrain fit --resume {self.files.path}"
         except NotFiniteError as error:
             name = self._save()
@@ -186,7 +202,7 @@ class _Run:
                 self.loop.saved()
             if self.best.should_stop:
                 return "stopped early", self._stopping_reason()
-            if self.stop.requested() and not is_last:
+            if self._should_end() and not is_last:
                 raise InterruptError
         return "done", ""
 

@@ -171,3 +171,41 @@ def test_a_killed_run_leaves_only_whole_files(config: Path) -> None:
     assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
     json.loads((folder / "model-symbol.json").read_text())
     assert CONFIG.splitlines()[0] in (folder / "config.yaml").read_text()
+
+
+class Leaving(Notes):
+    """A reader that goes away with the second epoch."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def epoch(self, row: Any) -> None:
+        super().epoch(row)
+        if row.epoch == 2:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left")]
+)
+def test_a_run_nobody_listens_to_ends_with_a_checkpoint(config: Path, error: OSError) -> None:
+    notes = Leaving(error)
+    output = config.parent / "run"
+    with pytest.raises(type(error)):
+        train(config, output=output, notes=notes)
+    assert [row.epoch for row in notes.rows] == [1, 2]
+    log = (output / "log.txt").read_text()
+    assert f"its output cannot be written ({error.strerror}), after epoch 2" in log
+    assert (output / "model-0002.safetensors").exists()
+
+
+@posix
+def test_a_closed_pipe_leaves_a_checkpoint(config: Path) -> None:
+    process = started(config, *LONG, "--set", "fit.checkpoint.every=1000000")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.wait(timeout=20) == 141
+    process.stderr.close()
+    (folder,) = (config.parent / "runs").iterdir()
+    assert list(folder.glob("model-*.safetensors"))
