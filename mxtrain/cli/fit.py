@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import click
 from mxtrain.cli.errors import UserError
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
 from mxtrain.cli.starting import weights_options, weights_overrides
-from mxtrain.cli.training import leave, told_as_failure
+from mxtrain.cli.training import closed, leave, told_as_failure
 
 if TYPE_CHECKING:
     from mxtrain.trainer.resume import Found
@@ -49,25 +48,25 @@ def command(
     """Train the network of CONFIG (default: ./config.yaml).
 
     On a terminal a live table shows the run; in a pipe there is one line per epoch, and with
-    --json one JSON object per line. Ctrl-C (or SIGTERM) ends the run after the running batch and
-    a checkpoint; once more, and it ends at once.
+    --json one JSON object per line. Ctrl-C (or SIGTERM, or a closed terminal) ends the run
+    after the running batch and a checkpoint; Ctrl-C once more, and it ends at once.
 
     With --resume a run goes on where its newest checkpoint was written, with the config saved in
     its folder unless CONFIG is given, and ends with the same weights as if it had never stopped.
     Changed settings are named; those that may alter the weights need --force.
 
     Exit codes: 0 done, 1 the run failed, 2 the config or the command line is wrong, 130
-    interrupted (143 by SIGTERM).
+    interrupted (143 by SIGTERM, 129 by SIGHUP), 141 the reader of the output has gone.
     """
     given = weights_overrides(weights, allow_missing, ignore_extra)
-    found = _found(resume, force, output, overwrite)
+    found = _found(resume, force, output, overwrite, bool(given))
     if found is not None and config is None:
         config = found.config
     spec = load_spec(config, (*overrides, *given), backend, seed)
     shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
 
-    with told_as_failure(), closing(make_reporter(as_json, quiet, sys.stdout)) as reporter:
+    with told_as_failure(), closed(make_reporter(as_json, quiet, sys.stdout)) as reporter:
         if found is None:
             from mxtrain.trainer.run import fit
 
@@ -81,7 +80,9 @@ def command(
     leave(result.status, result.signal)
 
 
-def _found(resume: str | None, force: bool, output: Any, overwrite: bool) -> Found | None:
+def _found(
+    resume: str | None, force: bool, output: Any, overwrite: bool, weights: bool
+) -> Found | None:
     """Return the run to go on with, None without ``--resume`` (UserError for what excludes it)."""
     if resume is None:
         if force:
@@ -90,6 +91,11 @@ def _found(resume: str | None, force: bool, output: Any, overwrite: bool) -> Fou
     if output is not None or overwrite:
         option = "--output" if output is not None else "--overwrite"
         raise UserError(f"--resume goes on in the folder of the run, so {option} has no place here")
+    if weights:
+        raise UserError(
+            "--resume goes on with the weights of the run, so --weights, --allow-missing and "
+            "--ignore-extra have no place here"
+        )
     from mxtrain.trainer.resume import find
 
     return find(resume)

@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            _stop_writing()
+            stop_writing()
             raise click.exceptions.Exit(READER_GONE) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -77,7 +77,7 @@ class LazyGroup(click.Group):
             raise UserError(message) from error
 
 
-def _stop_writing() -> None:
+def stop_writing() -> None:
     """Let what is still buffered go nowhere, so that the interpreter ends without a complaint."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

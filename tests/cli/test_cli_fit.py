@@ -95,3 +95,12 @@ def test_data_error_is_a_mistake_in_the_input(trainer: Trainer) -> None:
 def test_the_signal_that_ended_the_run_is_in_the_exit_code(trainer: Trainer) -> None:
     trainer.append({"ending": "interrupted", "signal": 15})
     assert invoke("--quiet").exit_code == 128 + 15
+
+
+@pytest.mark.parametrize("option", ["--weights=w.params", "--allow-missing", "--ignore-extra"])
+def test_a_run_that_goes_on_has_its_weights(trainer: Trainer, option: str) -> None:
+    result = invoke("--resume", "run", option)
+    assert result.exit_code == 2
+    assert result.output.startswith("--resume goes on with the weights of the run, so --weights,")
+    assert result.output.count("\n") == 1
+    assert not trainer
