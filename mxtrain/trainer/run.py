@@ -132,7 +132,7 @@ class _Run:
 
     def told(self, result: RunResult) -> RunResult:
         """Return how the run ended, or raise the OSError for which nobody could be told."""
-        if self.reporter.lost is not None:
+        if self.reporter.lost is not None and not self.stop.number:
             raise self.reporter.lost
         return result
 

@@ -7,9 +7,13 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+_HANGUP: int | None = getattr(signal, "SIGHUP", None)  # Windows has none
+
 
 class StopRequest:
     """While in its ``with`` block, remembers the first signal; a second one stops at once.
+
+    SIGHUP never does that: terminal and shell may both send it.
 
     `number` is the signal received, 0 for none.
     """
@@ -23,9 +27,9 @@ class StopRequest:
         return self.number != 0
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
+        if self.number and number != _HANGUP:
             raise KeyboardInterrupt
-        self.number = number
+        self.number = self.number or number
 
     def __enter__(self) -> Self:
         # Python allows handlers in the main thread only; elsewhere the caller has its own way.
@@ -47,7 +51,6 @@ class StopRequest:
 def _asking_to_stop() -> list[int]:
     """Return the signals that ask a run to end; one that nohup has set aside stays so."""
     numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
-    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
-    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-        numbers.append(hangup)
+    if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
+        numbers.append(_HANGUP)
     return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from resume_runs import resume
 from trainer_runs import CONFIG, Notes, train, weights, write_config
 
 from mxtrain.trainer.loop import Loop
+from mxtrain.trainer.resume import states_in
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals to send")
 
@@ -209,3 +212,77 @@ def test_a_closed_pipe_leaves_a_checkpoint(config: Path) -> None:
     process.stderr.close()
     (folder,) = (config.parent / "runs").iterdir()
     assert list(folder.glob("model-*.safetensors"))
+
+
+def gone_at(call: str) -> Notes:
+    """Return a reporter whose output is full at its first `call`."""
+
+    def fail(what: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    notes = Notes()
+    setattr(notes, call, fail)
+    return notes
+
+
+@pytest.mark.parametrize(
+    ("during", "saved"),
+    [
+        ("start", "model-0001-batch-0001"),
+        ("progress", "model-0001-batch-0002"),
+        ("epoch", "model-0001"),
+        ("finish", "model-0003"),
+    ],
+)
+def test_a_run_whose_output_has_gone_can_go_on(
+    config: Path, monkeypatch: pytest.MonkeyPatch, during: str, saved: str
+) -> None:
+    whole = train(config, output=config.parent / "whole")
+    monkeypatch.setattr("mxtrain.trainer.loop.REPORT_EVERY", 0.0)
+    with pytest.raises(OSError, match="No space left"):
+        train(config, notes=gone_at(during))
+    run = config.parent / "run"
+    assert states_in(run)[-1].stem == saved
+    ending = "done after 3" if during == "finish" else f"weights saved as {saved}.params"
+    assert ending in (run / "log.txt").read_text()
+    result = resume(run)
+    assert result.weights == whole.weights
+    assert (run / result.weights).read_bytes() == Path(whole.output, whole.weights).read_bytes()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110 - a device
+def test_output_to_a_full_device(config: Path) -> None:
+    command = "import sys; from mxtrain.cli import main; main()"
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-c", command, "fit", str(config)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=config.parent,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "No space left on device\n"
+    log = (config.parent / "runs" / "0001" / "log.txt").read_text()
+    assert log.endswith("to go on: mxtrain fit --resume runs/0001\n")
+
+
+@posix
+def test_a_terminal_and_its_shell_may_both_hang_up(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal_at(monkeypatch, 3, signal.SIGHUP, signal.SIGHUP)
+    result = train(config)
+    assert (result.status, result.signal) == ("interrupted", signal.SIGHUP)
+    assert result.weights == "model-0001-batch-0003.params"
+
+
+@posix
+def test_nohup_stays(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        signal_at(monkeypatch, 3, signal.SIGHUP)
+        assert train(config).status == "done"
+    finally:
+        signal.signal(signal.SIGHUP, before)

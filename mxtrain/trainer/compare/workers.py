@@ -159,6 +159,8 @@ def _serve(pipe: Any, threads: int | None) -> None:
     """Run trials until the pipe is closed: the main function of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "SIGHUP"):  # a terminal that is closed sends it to all of them, too
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with limited_threads(threads):
         try:
             while True:
