@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mxtrain.trainer import outputs
 from mxtrain.trainer.fingerprint import versions
 from mxtrain.trainer.report import EpochRow, LayerRow, ParameterRow, RunInfo, RunResult
+from mxtrain.trainer.resume import states_in
 from mxtrain.trainer.weights import SavedWeights
 
 if TYPE_CHECKING:
@@ -182,6 +183,18 @@ def nothing_left(epochs: int, folder: Path) -> str:
         f"all {epochs} epochs were trained before; for more: "
         f"mxtrain fit --resume {folder} --set fit.num_epoch={2 * epochs}"
     )
+
+
+def how_to_go_on(folder: Path, changed: bool = False) -> str:
+    """Return a line that says how to go on with a failed run, empty without a checkpoint.
+
+    `changed` says that it would fail again with the same settings.
+    """
+    if not states_in(folder):
+        return ""
+    if changed:
+        return f"\nto go on from there: mxtrain fit --resume {folder} --force --set SETTING=VALUE"
+    return f"\nto go on, once that is put right: mxtrain fit --resume {folder}"
 
 
 def not_stored(attributes: Sequence[str]) -> str:

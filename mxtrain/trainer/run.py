@@ -157,6 +157,7 @@ class _Run:
             status, reason = self._trained()
         except UnwritableError as error:
             status, reason = "failed", f"{error}\nfiles written before are intact"
+            reason += describe.how_to_go_on(self.files.path)
         return self._finish(status, reason)
 
     def _trained(self) -> tuple[str, str]:
@@ -168,19 +169,25 @@ class _Run:
             return "interrupted", f"{reason}\nto go on: mxtrain fit --resume {self.files.path}"
         except NotFiniteError as error:
             name = self._save()
-            return "failed", f"{error}\nthe weights before this batch are saved as {name}"
+            reason = f"{error}\nthe weights before this batch are saved as {name}"
+            return "failed", reason + describe.how_to_go_on(self.files.path, changed=True)
 
     def _begin(self, again: bool) -> None:
         spec, data = self.spec, self.built.data
         info = describe.run_info(self.built, self.config, str(self.files.path), self.loop)
+        # Settings with which nothing is trained are not those of the run.
+        is_changed = (
+            self.stored is not None and self.stored.needs_rewriting and self._ended_before() is None
+        )
         if again:
             info = replace(info, resumed=describe.resumed(self.stored))
-            info = replace(info, notes=(*info.notes, *describe.differences(self.stored)))
+            if is_changed:
+                info = replace(info, notes=(*info.notes, *describe.differences(self.stored)))
             settle(self.stored, self.files, self.checkpoints)
-        if self.stored is None or self.stored.needs_rewriting:
+        if self.stored is None or is_changed:
             self.files.write_text(folder.CONFIG, to_yaml(spec, self.files.path))
             self.files.write_preprocessing(data.features, data.labels)
-        if self.stored is not None and self.stored.needs_rewriting:
+        if is_changed:
             self.checkpoints.write(self.loop.position)
         self.files.log("\n".join(describe.log_lines(info)))
         self.reporter.start(info)

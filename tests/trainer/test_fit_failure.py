@@ -35,12 +35,15 @@ def test_a_loss_that_is_not_finite_stops_before_its_update(tmp_path: Path) -> No
     result = train(write_config(tmp_path, DIVERGES), notes=notes)
     assert result.status == "failed"
     assert notes.result == result
-    where, tensor, _advice, saved = result.reason.splitlines()
+    where, tensor, _advice, saved, go_on = result.reason.splitlines()
     assert where == "the loss became NaN or infinite in epoch 1, batch 2"
     assert tensor == (
         "first tensor that is not finite: 'fc2_output' (FullyConnected), in the forward pass"
     )
     assert saved == "the weights before this batch are saved as model-0001-batch-0001.params"
+    assert go_on == (
+        f"to go on from there: mxtrain fit --resume {result.output} --force --set SETTING=VALUE"
+    )
     assert finite(weights(result.output, result.weights))
     assert result.reason.splitlines()[0] in Path(result.output, "log.txt").read_text()
 
@@ -144,10 +147,11 @@ def test_a_full_disk_ends_the_run_and_leaves_what_there_is(
     result = train(config, notes=notes)
     assert result.status == "failed"
     assert notes.result == result
-    first, second = result.reason.splitlines()
+    first, second, third = result.reason.splitlines()
     assert first.startswith("cannot write ")
     assert first.endswith("model-0003.params: No space left on device")
     assert second == "files written before are intact"
+    assert third == f"to go on, once that is put right: mxtrain fit --resume {result.output}"
     assert {"model-0001.params", "model-0002.params"} <= set(result.files)
     assert "model-0003.params" not in result.files
     assert result.weights == "model-0002.params"
@@ -159,6 +163,7 @@ def test_a_disk_that_is_full_from_the_start(config: Path, monkeypatch: pytest.Mo
     result = train(config)
     assert result.status == "failed"
     assert "config.yaml: No space left on device" in result.reason
+    assert "--resume" not in result.reason
 
 
 def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

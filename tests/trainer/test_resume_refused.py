@@ -268,6 +268,15 @@ def test_a_finished_run_says_so(run: Path) -> None:
     assert {name: c for name, c in contents(run).items() if name != "log.txt"} == before
 
 
+@pytest.mark.parametrize("change", ["fit.num_epoch=1", "optimizer.learning_rate=0.5"])
+def test_settings_with_which_nothing_is_trained_are_not_saved(run: Path, change: str) -> None:
+    before = {name: c for name, c in contents(run).items() if name != "log.txt"}
+    notes = Notes()
+    assert "all 2 epochs" in resume(run, change, notes=notes, force=True).reason
+    assert {name: c for name, c in contents(run).items() if name != "log.txt"} == before
+    assert notes.info is not None and not any("changed" in note for note in notes.info.notes)
+
+
 def test_a_run_that_stopped_early_says_so(tmp_path: Path) -> None:
     config = write_config(tmp_path, NETWORK)
     stopping = "fit.early_stopping={patience: 1, min_delta: 100.0}"
