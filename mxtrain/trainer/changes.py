@@ -40,7 +40,13 @@ class Change:
     @property
     def is_harmless(self) -> bool:
         """Whether the weights of the run come out the same."""
-        return any(self.path == name or self.path.startswith(f"{name}.") for name in _HARMLESS)
+        return self.is_of(*_HARMLESS)
+
+    def is_of(self, *names: str) -> bool:
+        """Whether it is one of these settings, or within one."""
+        return any(
+            self.path == name or self.path.startswith((f"{name}.", f"{name}[")) for name in names
+        )
 
     def __str__(self) -> str:
         return f"{self.path}: {self.before} -> {self.now}"

@@ -165,9 +165,10 @@ class RunFolder:
             path, size = self.path / name, int(metrics[name]["bytes"])
             content = path.read_bytes()[:size] if size and path.exists() else b""
             if len(content) < size or _sha256(content) != metrics[name]["sha256"]:
+                wrong = f"is not as the run wrote it (SHA-256 of its first {size} bytes)"
                 raise SetupError(
-                    f"{path} is not as the run wrote it (SHA-256 of its first {size} bytes); put "
-                    "it back as it was, or begin a new run from the weights"
+                    f"{path} {wrong if path.exists() else 'is missing'}; put it back as it was, or "
+                    f"begin a new run from the weights: mxtrain fit CONFIG --weights {self.path}"
                 )
             found[name] = content
         return found

@@ -16,6 +16,7 @@ from mxtrain.errors import MXNetError, closest
 from mxtrain.trainer import folder as folders
 from mxtrain.trainer.changes import Change, changes
 from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.files import RunFolder
 from mxtrain.trainer.position import STATE, WEIGHTS, Position
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _refuse_weights_alone(folder: Path) -> None:
     if len(weights) > _MOST_WITHOUT_STATE:
         raise SetupError(
             f"{folder} has weights but no {STATE} file beside them, without which a run cannot go "
-            f"on; a new run can begin from the weights: mxtrain fit --weights {folder}"
+            f"on; {_new_run(folder)}"
         )
 
 
@@ -137,18 +138,21 @@ class Stored:
         stored = symbols.load(str(folder / folders.SYMBOL))
         if stored.tojson() != built.module.symbol.tojson():
             raise SetupError(
-                f"the network is not that of {folder}, and cannot change within a run; begin a "
-                f"new one from its weights: mxtrain fit CONFIG --weights {folder}"
+                f"the network is not that of {folder}, and cannot change within a run; "
+                f"{_new_run(folder)}"
             )
-        header = folder / folders.METRICS_CSV
-        if metadata["metrics"][folders.METRICS_CSV]["bytes"]:
-            with header.open(newline="") as file:
-                before = next(csv.reader(file), [])
+        metrics = RunFolder(folder).check_metrics(metadata["metrics"])[folders.METRICS_CSV]
+        if metrics:
+            before = next(csv.reader(metrics.decode().splitlines()))
             if before != columns:
                 raise SetupError(
-                    f"metrics cannot change within a run: {header} has the columns "
-                    f"{', '.join(before)}, now they would be {', '.join(columns)}"
+                    f"metrics cannot change within a run: {folder / folders.METRICS_CSV} has the "
+                    f"columns {', '.join(before)}, now they would be {', '.join(columns)}; "
+                    f"{_new_run(folder)}"
                 )
+        # A network and metrics that are the same, written in another way, are compared by now.
+        same = [one for one in self.changed if not one.is_of("symbol", "weights")]
+        refuse(folder, same, self.is_forced)
         self._check_data(facts["data"])
         now = facts["versions"]
         self.notes += [
@@ -189,7 +193,11 @@ def read(found: Found, position: Position, spec: RunSpec, force: bool) -> Stored
         changed = changes(state.metadata["config"], to_yaml(spec, folder))
     except (MXNetError, OSError, KeyError, TypeError, AttributeError) as error:
         raise SetupError(f"{error}{_earlier(folder, position)}") from error
-    refuse(folder, [one for one in changed if not one.path.startswith("weights")], force)
+    for one in changed:
+        if one.path == "optimizer.name":
+            raise SetupError(f"the optimizer cannot change within a run: {one}; {_new_run(folder)}")
+    if not any(one.is_of("symbol", "fit.metrics", "data.eval") for one in changed):
+        refuse(folder, [one for one in changed if not one.is_of("weights")], force)
     if position.batch:
         within = [one for one in changed if one.path.startswith("data.") and not one.is_harmless]
         within += [one for one in changed if one.path == "seed"]
@@ -243,6 +251,10 @@ def _within(found: Found, text: str) -> str:
     whole = [one for one in states_in(found.folder) if not one.batch]
     advice = f"go on from the end of an epoch: --resume {found.folder / max(whole).state}"
     return f"{text}\nwithin an epoch that is not possible" + (f"; {advice}" if whole else "")
+
+
+def _new_run(folder: Path) -> str:
+    return f"a new run can start from its weights: mxtrain fit CONFIG --weights {folder}"
 
 
 def _rows(facts: Mapping[str, Any] | None) -> str:
