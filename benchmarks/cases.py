@@ -77,8 +77,9 @@ class Rule(NamedTuple):
         return 3 + 2 * self.states
 
 
-SGD = Rule("sgd", "SGD with momentum", 0.01, 0.0005, 0.9, 1)
-ADAM = Rule("adam", "Adam", 0.001, 0.00003, 0.0, 2)
+# So small that differences of rounding stay differences of rounding in every network.
+SGD = Rule("sgd", "SGD with momentum", 0.001, 0.0001, 0.9, 1)
+ADAM = Rule("adam", "Adam", 0.0002, 0.00001, 0.0, 2)
 RULES = (SGD, ADAM)
 DEEP = Network((*[64] * 21, 10), 32)
 NETWORKS = (
@@ -120,15 +121,19 @@ class Task:
         return COMPARED if self.network.operations < 1e10 else BATCHES + 1
 
     def weights(self) -> list[tuple[Array, Array]]:
-        """Draw (outputs, inputs) weights and biases of each layer (He and others 2015)."""
+        """Draw (outputs, inputs) weights and biases of each layer (He and others 2015).
+
+        Those of the last layer are a quarter, so that no probability is so small at first that a
+        library would clip it.
+        """
         generator = np.random.default_rng(2)
-        return [
-            (
-                generator.standard_normal((b, a), np.float32) * np.float32((2 / a) ** 0.5),
-                np.zeros(b, np.float32),
-            )
-            for a, b in pairwise(self.network.sizes)
-        ]
+        drawn: list[tuple[Array, Array]] = []
+        for inputs, outputs in pairwise(self.network.sizes):
+            deviation = np.float32((2 / inputs) ** 0.5)
+            weight = deviation * generator.standard_normal((outputs, inputs), np.float32)
+            drawn.append((weight, np.zeros(outputs, np.float32)))
+        drawn[-1][0][...] *= np.float32(0.25)
+        return drawn
 
     def batches(self) -> list[Batch]:
         """Draw batches of noisy class centres.

@@ -101,9 +101,9 @@ def disagreement(losses: dict[str, list[float]], key: str, compared: int) -> str
 
 
 def largest_gap(losses: dict[str, list[float]], key: str) -> float:
-    """Return how far losses are from those of the reference, relative."""
+    """Return how far losses are from those of the reference, as a share of the first of them."""
     reference = losses.get(REFERENCE.key, losses[key])
-    return max(abs(a - b) / b for a, b in zip(losses[key], reference, strict=True))
+    return max(abs(a - b) for a, b in zip(losses[key], reference, strict=True)) / reference[0]
 
 
 def floors(bench: Bench, task: Task) -> list[Contender]:

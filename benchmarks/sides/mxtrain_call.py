@@ -26,7 +26,10 @@ class NumbaCall(Side):
         self.rows = np.arange(len(data)).reshape(BATCHES, size)
         self.done = 0
         self.output = np.asarray(executor.outputs[0])
-        gathered = list(zip((data, self.label), buffers, strict=True))
+        gathered = [
+            (source, buffer, None)
+            for source, buffer in zip((data, self.label), buffers, strict=True)
+        ]
         self.drivers = [self._driver(gathered, kept) for kept in ([], [self.output])]
         self.kept_alive = gathered
 

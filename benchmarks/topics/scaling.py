@@ -14,7 +14,7 @@ from sides import SIDES, titles
 from timing import Spread
 
 WIDTHS = (16, 64, 256, 1024, 4096)
-DEPTHS = (1, 4, 16, 64)
+DEPTHS = (1, 2, 4, 8, 16, 32)
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
 KEYS = ("numpy", "numba", "numba_call", "torch", "jax_scan")
 

@@ -142,11 +142,11 @@ def _agreement(data: list[dict[str, Any]]) -> Table:
         fall = f"{some[0]:.4f}, {some[8]:.4f}" if some else ""
         rows.append([f"{case['label']}, {case['optimizer']}", fall, *gaps])
     return Table(
-        "All sides train the same thing: largest relative difference of a loss to mxtrain, NumPy",
+        "All sides train the same thing: largest difference of a loss to mxtrain, NumPy",
         ["case", "loss of the first batch, twice", *(titles()[k] for k in keys[1:])],
         rows,
         "All begin with the same weights and see the same batches in the same order; the first "
-        "comes again after eight.",
+        "comes again after eight. Differences are shares of the first loss.",
     )  # fmt: skip
 
 
