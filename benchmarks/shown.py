@@ -9,9 +9,9 @@ from timing import Spread
 
 def number(value: float) -> str:
     """Return a number with three digits that count, or whole."""
-    if value >= 100:
+    if value >= 99.95:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
 def spread(found: Spread) -> str:
