@@ -94,7 +94,7 @@ def test_report_of_results(tmp_path: Path) -> None:
     assert "| mxtrain, NumPy | 30.0 (25.0-35.0) |" in text
     assert "thinc: skipped" in text
     # rounds: 3e-4 / 3e-5, 2.8e-4 / 2e-5, 3.2e-4 / 4e-5
-    aim = "| NumPy beside PyTorch eager, 20-16-2 / 16, sgd | at least 9 | 10.00 (9.00-12.0) | met |"
+    aim = "| NumPy beside PyTorch eager, 20-16-2 / 16, sgd | at least 9 | 10.0 (9.00-12.0) | met |"
     assert aim in text
 
 
