@@ -32,14 +32,23 @@ def main() -> int:
     """Measure the topics that are asked for and write the files; return the status."""
     given = arguments()
     if given.again is not None:
-        results = json.loads(given.again.read_text(encoding="utf-8"))
-        paths = report.write(given.again.parent, given.again.stem, results)
-        print(*paths, sep="\n")
-        return 0
+        return write_again(given.again)
     results = measured(given.topics or list(KEYS), options_of(given))
     name = f"{results['machine']['date']}-{short_name()}{'-quick' if given.quick else ''}"
     print(*report.write(given.output, name, results), sep="\n")
     return 1 if results["failures"] else 0
+
+
+def write_again(path: Path) -> int:
+    """Write tables and plots of figures measured before; return the status."""
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        paths = report.write_pages(path.parent, path.stem, results)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"{path} has no results of this command: {error!r}", file=sys.stderr)
+        return 2
+    print(*paths, sep="\n")
+    return 0
 
 
 def arguments() -> argparse.Namespace:
@@ -47,7 +56,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure mxtrain beside peers and floors.")
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"of {', '.join(KEYS)}; all")
     parser.add_argument("--rounds", type=positive, help="how often every side is measured; 15")
-    parser.add_argument("--block", type=float, help="seconds of one measurement; 0.1")
+    parser.add_argument("--block", type=seconds, help="seconds of one measurement; 0.1")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--quick", action="store_true", help="few small cases, to try it out")
     parser.add_argument("--again", type=Path, metavar="JSON", help="only write tables and plots")
@@ -63,6 +72,14 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"at least 1, not {value}")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return a number above 0."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"above 0, not {value}")
     return value
 
 

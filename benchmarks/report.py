@@ -20,15 +20,20 @@ THREADS = (
 
 
 def write(folder: Path, name: str, results: dict[str, Any]) -> list[Path]:
-    """Write the files of a run and return their paths."""
+    """Write the files of a run and return their paths: the figures first, then what shows them."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     path.write_text(as_json(results), encoding="utf-8")
+    return [path, *write_pages(folder, name, results)]
+
+
+def write_pages(folder: Path, name: str, results: dict[str, Any]) -> list[Path]:
+    """Write tables and plots and return their paths."""
     pictures = _pictures(folder, name, results)
     text = markdown(results, [picture.name for picture in pictures])
     page = folder / f"{name}.md"
     page.write_text(text, encoding="utf-8")
-    return [path, page, *pictures]
+    return [page, *pictures]
 
 
 def as_json(results: dict[str, Any]) -> str:
