@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ from mxtrain.trainer.loop import Loop
 from mxtrain.trainer.resume import states_in
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals to send")
+
+
+@pytest.fixture(autouse=True)
+def not_under_nohup() -> Iterator[None]:
+    """Let a hang-up reach the tests, and what they start, where their own starter ignores it."""
+    hangup = getattr(signal, "SIGHUP", None)
+    before = None if hangup is None else signal.signal(hangup, signal.SIG_DFL)
+    yield
+    if hangup is not None:
+        signal.signal(hangup, before)
 
 
 @pytest.fixture
