@@ -12,6 +12,9 @@ from mxtrain.op.shape import Shapes, size
 if TYPE_CHECKING:
     from mxtrain.op.call import Array, Call
 
+# Multiplications up to which OpenBLAS packs nothing, and what is too little to gain by turning.
+LARGEST_UNPACKED, FEWEST_ROWS, FEWEST_WEIGHTS = 10**6, 16, 1024
+
 
 @register()
 class FullyConnected(Operator):
@@ -52,7 +55,11 @@ class FullyConnected(Operator):
         """Y = X W' (+ b)."""
         data, weight, *bias = call.inputs
         rows, out = _matrix(data, weight.shape[1]), _matrix(call.outputs[0], self.num_hidden)
-        call.emit(call.xp.dot, rows, weight.T, out)
+        factor = weight.T
+        if _turns_first(rows, weight):
+            factor = call.temp(factor.shape)
+            call.emit(call.xp.copyto, factor, weight.T)
+        call.emit(call.xp.dot, rows, factor, out)
         if bias:
             call.emit(call.xp.add, out, bias[0], out)
 
@@ -67,6 +74,16 @@ class FullyConnected(Operator):
             call.sum(head, (0,), d_bias[0])
         if d_data is not None:
             call.emit(call.xp.dot, head, weight, _matrix(d_data, weight.shape[1]))
+
+
+def _turns_first(rows: Array, weight: Array) -> bool:
+    """Whether to write W' out before the product: that pays where the product is small.
+
+    OpenBLAS packs the matrices of a large product in the order that it likes. Small ones it takes
+    as they are, and a product with a transposed matrix then runs at half the speed of a plain one.
+    """
+    is_small = rows.shape[0] * weight.size <= LARGEST_UNPACKED
+    return is_small and rows.shape[0] >= FEWEST_ROWS and weight.size >= FEWEST_WEIGHTS
 
 
 def _matrix(array: Array, columns: int) -> Array:

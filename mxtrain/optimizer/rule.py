@@ -165,16 +165,34 @@ class BoundRule:
             self._begin_states()
         if not self._watch.unchanged():
             self._regroup()
-        rows = [np.empty((count, len(group.names))) for group in self._groups]
-        before = optimizer.num_update
-        is_steady = optimizer.lr_scheduler is None and not _counts_in_scalars(optimizer)
-        for step in range(1 if is_steady else count):
-            optimizer.num_update = max(before, first + 1 + step)
-            rate = optimizer._global_lr()
-            for group, row in zip(self._groups, rows, strict=True):
-                row[step:] = self._row(group, rate, first + 1 + step)
+        rates = self._rates_ahead(first, count)
+        return [(group.segment, self._rows(group, rates, first)) for group in self._groups]
+
+    def _rates_ahead(self, first: int, count: int) -> list[float]:
+        """Return the rates of `count` updates after the `first` ones."""
+        optimizer = self.optimizer
+        if optimizer.lr_scheduler is None:
+            return [optimizer._global_lr()] * count
+        before, rates = optimizer.num_update, []
+        for t in range(first + 1, first + 1 + count):
+            optimizer.num_update = max(before, t)
+            rates.append(optimizer._global_lr())
         optimizer.num_update = before
-        return [(group.segment, row) for group, row in zip(self._groups, rows, strict=True)]
+        return rates
+
+    def _rows(self, group: Group, rates: Sequence[float], first: int) -> Array:
+        """Return the scalars of a group in an update at each of these rates, a row each."""
+        optimizer = self.optimizer
+        rows = np.tile(self._row(group, rates[0], first + 1), (len(rates), 1))
+        lrs, wd = [rate * group.lr_mult for rate in rates], optimizer.wd * group.wd_mult
+        columns = {"lr": lrs}
+        if _counts_in_scalars(optimizer):
+            found = [optimizer.scalars(lr, wd, t) for t, lr in enumerate(lrs, first + 1)]
+            columns |= {name: [scalars[name] for scalars in found] for name in found[0]}
+        for place, name in enumerate(group.names):
+            if name in columns:
+                rows[:, place] = columns[name]
+        return rows
 
     def advance(self, count: int) -> None:
         """Take note that `count` of the updates that `ahead` prepared were made."""

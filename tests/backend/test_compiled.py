@@ -17,7 +17,13 @@ from mxtrain import backend, optimizer
 from mxtrain.backend import threads
 from mxtrain.backend.compiled import cache, functions, lines, rules
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, ON_TRUTH_VALUES, SLOW
-from mxtrain.backend.compiled.lines import Pointwise, Product, Reduction, read_line
+from mxtrain.backend.compiled.lines import (
+    Pointwise,
+    Product,
+    Reduction,
+    Transposition,
+    read_line,
+)
 from mxtrain.backend.compiled.source import Regions, Writer, grouped, joined
 from mxtrain.backend.formula import BINARY, UNARY
 from mxtrain.backend.numpy import Segment, greater_of, lesser_of, run
@@ -112,6 +118,17 @@ def test_products_of_transposed_matrices(dtype: str, left_t: bool, right_t: bool
     assert_same([product, (np.add, (out, bias, out))], [out])
 
 
+@given(rows=st.integers(1, 40), columns=st.integers(1, 40))
+def test_a_matrix_is_written_in_the_other_order(rows: int, columns: int) -> None:
+    matrix = np.arange(rows * columns, dtype="f").reshape(rows, columns)
+    room = np.full(rows * columns + 16, -1, "f")  # nothing may be written beside the target
+    target = room[8:-8].reshape(columns, rows)
+    joined_lines, _ = NUMBA.join([(np.copyto, (target, matrix.T))])
+    run(joined_lines)
+    np.testing.assert_array_equal(target, matrix.T)
+    assert (room[:8] == -1).all() and (room[-8:] == -1).all()
+
+
 @settings(max_examples=30)
 @given(data=st.data())
 def test_lines_over_broadcast_arrays_in_any_order(data: st.DataObject) -> None:
@@ -161,12 +178,16 @@ def test_lines_that_write_at_one_point_and_read_at_another_are_not_in_one_loop()
     assert [len(group) for group in grouped(pieces_of(written, column))] == [1, 1]
 
 
-def test_pieces_are_of_three_kinds() -> None:
+def test_pieces_are_of_four_kinds() -> None:
     x, row = np.zeros((4, 4), "f"), np.zeros(4, "f")
     kinds = pieces_of(
-        (np.add, (x, row, x)), (np.add.reduce, (x, 1, None, row)), (np.dot, (x, x, x.copy()))
+        (np.add, (x, row, x)),
+        (np.add.reduce, (x, 1, None, row)),
+        (np.dot, (x, x, x.copy())),
+        (np.copyto, (x.copy(), x.T)),
+        (np.copyto, (x.astype("d"), x.T)),
     )
-    assert [type(piece) for piece in kinds] == [Pointwise, Reduction, Product]
+    assert [type(p) for p in kinds] == [Pointwise, Reduction, Product, Transposition, Pointwise]
 
 
 def test_loops_are_joined_where_memory_allows() -> None:

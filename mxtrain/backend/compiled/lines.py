@@ -64,7 +64,18 @@ class Product:
     transposed: tuple[bool, bool]
 
 
-Piece = Pointwise | Reduction | Product
+@dataclass(frozen=True)
+class Transposition:
+    """``target = source`` where the two float32 matrices, both without gaps, differ in their order.
+
+    `source` is the transposed view of a C-contiguous matrix.
+    """
+
+    source: Array
+    target: Array
+
+
+Piece = Pointwise | Reduction | Product | Transposition
 
 
 def read_line(line: Line) -> Piece | None:
@@ -100,13 +111,27 @@ def _pointwise(op: str, arguments: Sequence[Any]) -> Pointwise | None:
     return _at_every_point(op, dtype, operands, target)
 
 
-def _copy(arguments: Sequence[Any]) -> Pointwise | None:
+def _copy(arguments: Sequence[Any]) -> Piece | None:
     target, source = arguments[:2]
     if len(arguments) > 3 or not _are_arrays((target, source)):
         return None
     if target.dtype == np.bool_ != source.dtype:
         return None
+    if _is_transposition(source, target):
+        return Transposition(source, target)
     return _at_every_point("copy", target.dtype, [source], target)
+
+
+def _is_transposition(source: Array, target: Array) -> bool:
+    return (
+        source.dtype == target.dtype == np.float32
+        and source.ndim == 2
+        and source.shape == target.shape
+        and min(source.shape) > 1
+        and source.flags.f_contiguous
+        and target.flags.c_contiguous
+        and not _shares(source, target)
+    )
 
 
 def _at_every_point(

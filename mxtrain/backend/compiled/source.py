@@ -14,7 +14,15 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, IN_SINGLE
-from mxtrain.backend.compiled.lines import Piece, Pointwise, Product, Reduction, is_same, may_join
+from mxtrain.backend.compiled.lines import (
+    Piece,
+    Pointwise,
+    Product,
+    Reduction,
+    Transposition,
+    is_same,
+    may_join,
+)
 from mxtrain.backend.numpy import Array
 
 HEADER = """\
@@ -24,6 +32,7 @@ import numpy as np
 from numba import float32, float64, njit, uint8
 
 from mxtrain.backend.compiled.functions import exp_float32, expm1_float32, tanh_float32
+from mxtrain.backend.compiled.matrices import transpose_float32
 from mxtrain.backend.compiled.products import multiply_float32, multiply_float64
 from mxtrain.backend.compiled.pointers import (
     load_float32,
@@ -86,6 +95,8 @@ class Writer:
                 self._product(first)
             elif isinstance(first, Reduction):
                 self._reduction(first)
+            elif isinstance(first, Transposition):
+                self._transposition(first)
             else:
                 self._pointwise([piece for piece in group if isinstance(piece, Pointwise)])
 
@@ -278,6 +289,11 @@ class Writer:
             f"multiply_{piece.dtype.name}(word_of(B, {number}), {flags}, {rows}, {columns}, "
             f"{inner}, {left}, {of_left}, {right}, {of_right}, {target}, {columns})"
         )
+
+    def _transposition(self, piece: Transposition) -> None:
+        source, target = self._address(piece.source), self._address(piece.target)
+        rows, columns = (self._number(n) for n in piece.target.shape)
+        self._add(f"transpose_float32({source}, {target}, {columns}, {rows})")
 
 
 def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
