@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     help="Go on with a run: its folder, one of its checkpoints, or 'latest' (under runs/).",
 )
 @click.option("--force", is_flag=True, help="With --resume: take changes that may alter weights.")
-@click.option("--profile", is_flag=True, help="Time each kernel and show the slowest at the end.")
+@click.option("--profile", is_flag=True, help="Show where the time went, at the end.")
 @shared("quiet", "as_json")
 def command(
     config: Path | None,
@@ -66,6 +66,8 @@ def command(
     shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
 
+    if profile and quiet and not as_json:
+        raise click.UsageError("--profile shows a table and --quiet shows none: leave one out")
     with told_as_failure(), closed(make_reporter(as_json, quiet, sys.stdout)) as reporter:
         if found is None:
             from mxtrain.trainer.run import fit

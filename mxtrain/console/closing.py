@@ -8,7 +8,7 @@ from pathlib import Path
 from mxtrain.console.format import count, duration, metric
 from mxtrain.console.glyphs import Glyphs
 from mxtrain.console.tables import Sheet
-from mxtrain.trainer.report import RunResult
+from mxtrain.trainer.report import Profiled, RunResult
 
 Line = tuple[str, str]
 
@@ -67,13 +67,33 @@ def _inside(folder: Path, name: str) -> str:
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else name
 
 
-def kernel_sheet(result: RunResult, limit: int = 30) -> Sheet:
-    """Return the slowest kernels of a profiled run: node, kernel, calls, milliseconds, share."""
-    total = sum(seconds for *_, seconds in result.kernels) or 1.0
-    slowest = sorted(result.kernels, key=lambda kernel: -kernel[3])[:limit]
-    rows = [
-        (node, kernel, f"{calls:,}", f"{seconds * 1000:.2f}", f"{seconds / total:.1%}")
-        for node, kernel, calls, seconds in slowest
+def profile_sheets(profile: Profiled, limit: int = 20) -> list[Sheet]:
+    """Return the phases of a profiled run, and its slowest nodes."""
+    phases = [
+        (one.phase, f"{one.calls:,}", *_times(one.seconds, one.floor, profile))
+        for one in profile.phases
     ]
-    headers = ("node", "kernel", "calls", "ms", "share")
-    return Sheet(headers, rows, right=(2, 3, 4), title="kernels, slowest first")
+    nodes = [
+        (one.node, one.phase, f"{one.calls:,}", *_times(one.seconds, one.floor, profile))
+        for one in profile.nodes[:limit]
+    ]
+    numbers = ("calls", "ms", "share", "floor")
+    return [
+        Sheet(("phase", *numbers), phases, right=(1, 2, 3, 4), title="where the time went"),
+        Sheet(("node", "phase", *numbers), nodes, right=(2, 3, 4, 5), title="nodes, slowest first"),
+    ]
+
+
+def profile_note(profile: Profiled) -> str:
+    """Return what the column ``floor`` means."""
+    return (
+        "floor: the share of the time that matrix products need at "
+        f"{profile.product_rate / 1e9:.0f} GFLOP/s, and the update at "
+        f"{profile.copy_rate / 1e9:.0f} GB/s, as measured after the run. Batches ran one by one."
+    )
+
+
+def _times(seconds: float, floor: float | None, profile: Profiled) -> tuple[str, str, str]:
+    share = seconds / max(profile.seconds, 1e-9)
+    of_floor = "" if floor is None else f"{floor / max(seconds, 1e-9):.0%}"
+    return f"{seconds * 1000:.2f}", f"{share:.1%}", of_floor

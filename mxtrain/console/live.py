@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mxtrain.console.bar import Totals, progress_line
-from mxtrain.console.closing import closing, kernel_sheet
+from mxtrain.console.closing import closing, profile_note, profile_sheets
 from mxtrain.console.columns import (
     Column,
     Layout,
@@ -131,9 +131,11 @@ class LiveReporter:
         self.close()
         self._console.print()
         self._labelled(closing(result, self._glyphs), _STATUS_STYLES.get(result.status, "bold"))
-        if result.kernels:
-            self._console.print()
-            self._console.print(rich_table(kernel_sheet(result)))
+        if result.profile is not None:
+            for sheet in profile_sheets(result.profile):
+                self._console.print()
+                self._console.print(rich_table(sheet))
+            self._console.print(Text(profile_note(result.profile), "dim"))
 
     def close(self) -> None:
         """Leave the terminal as it was; safe to call twice, and after an exception."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from mxtrain.console.closing import closing, kernel_sheet
+from mxtrain.console.closing import closing, profile_note, profile_sheets
 from mxtrain.console.format import (
     clock,
     duration,
@@ -84,8 +84,11 @@ class PlainReporter:
         """Write how the run ended."""
         write(self._stream, "")
         self._labelled(closing(result, self._glyphs))
-        if result.kernels:
-            show(kernel_sheet(result), self._stream)
+        if result.profile is not None:
+            for sheet in profile_sheets(result.profile):
+                write(self._stream, "")
+                show(sheet, self._stream)
+            write(self._stream, profile_note(result.profile))
 
     def close(self) -> None:
         """Do nothing: every line is out already."""

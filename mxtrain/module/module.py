@@ -51,6 +51,10 @@ class Module(GraphModule):
         """Return the memory that updates have needed beside the states, in bytes."""
         return self._optimizing.scratch_bytes()
 
+    def update_bytes(self) -> int:
+        """Return the bytes that an update reads and writes: gradients once, the rest twice."""
+        return self._optimizing.update_bytes()
+
     def _memory_replaced(self, memory: Memory) -> None:
         if self._optimization is not None:
             self._optimization.attach(memory)

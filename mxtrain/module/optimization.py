@@ -141,6 +141,13 @@ class Optimization:
         arrays += [array for rule in self._rules for array in rule.states.values()]
         return sum(int(array.nbytes) for array in arrays)
 
+    def update_bytes(self) -> int:
+        """Return the bytes that an update reads and writes: gradients once, the rest twice."""
+        executor = self._memory.executor
+        loose = [executor.arg_dict[name] for _, name in self._loose]
+        weights = [*loose, *(rule.weight for rule in self._rules)]
+        return sum(3 * int(array.nbytes) for array in weights) + 2 * self.nbytes()
+
     def scratch_bytes(self) -> int:
         """Return the bytes that updates have needed beside the states."""
         return sum(rule.scratch_bytes() for rule in self._rules)

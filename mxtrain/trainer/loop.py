@@ -39,7 +39,7 @@ class Loop:
     built : the module with its data.
     stop_requested : asked after every batch; True ends the loop with `InterruptError`.
     on_progress : called with (batch, batches, values, rows done, seconds) a few times a second.
-    profile : times every kernel.
+    profile : times every phase and node.
     on_checkpoint : called within an epoch, after a batch, when a checkpoint is due.
 
     Attributes
@@ -61,9 +61,8 @@ class Loop:
         self._on_checkpoint = on_checkpoint
         self._stop_requested, self._on_progress = stop_requested, on_progress
         self._run = Program.run if profile is None else profile.run
-        self._update: Callable[[], None] = built.module.update
-        if profile is not None:
-            self._update = lambda: profile.call("optimizer", "update", built.module.update)
+        self._timed = _as_it_is if profile is None else profile.wrap
+        self._update: Callable[[], None] = self._timed("update", built.module.update)
         self._train_loader = Loader(built.data.train)
         rows = built.data.eval
         self._eval_loader = None if rows is None else Loader(rows)
@@ -71,9 +70,12 @@ class Loop:
         seed = spec.seed if spec.data.shuffle else None
         self.batches = Batches(len(built.data.train), size, spec.data.last_batch, seed)
         self._class_weights = built.data.class_weights(spec.data.class_weight)
+        self._fill = self._timed("input", self._train_loader.fill)
+        self._seems_finite = self._timed("metric", BoundBatch.seems_finite)
         self._bound: dict[int, BoundBatch] = {}
         self._only_predicting: dict[int, BoundBatch] = {}
         self.train_measure, self.eval_measure = self._measure(), self._measure()
+        self._add = self._timed("metric", self.train_measure.add)
         self._clip = spec.fit.clip_global_norm
         # BatchNorm's averages move before the norm of the gradient is known.
         averages = [] if self._clip is None else built.module.auxiliary_arrays()
@@ -216,7 +218,7 @@ class Loop:
                     self._on_progress(self.batches_done, count, values, rows, now - started)
                 if now >= self._save_at or not self._total_batches % self._save_every:
                     self._save(self.batches_done == count)
-            self.train_measure.flush()
+            self._timed("metric", self.train_measure.flush)()
         return rows
 
     def _until_saving(self) -> int:
@@ -248,9 +250,9 @@ class Loop:
         Raises NotFiniteError where its loss is not; everything is then as before the batch.
         """
         bound = self.bound(len(batch.rows))
-        self._train_loader.fill(batch.rows, bound.data, bound.labels)
+        self._fill(batch.rows, bound.data, bound.labels)
         bound.forward()
-        if not bound.seems_finite():
+        if not self._seems_finite(bound):
             self._look_closer(bound)
         for average, before in self._averages:
             np.copyto(before, average)
@@ -258,7 +260,7 @@ class Loop:
         if self._clip is not None:
             self._clip_gradients(self._clip, bound)
         self._update()
-        self.train_measure.add(bound, batch.pad)
+        self._add(bound, batch.pad)
 
     def _look_closer(self, bound: BoundBatch) -> None:
         """Raise unless it was only the square of an output that overflowed, not a loss."""
@@ -314,14 +316,21 @@ class Loop:
         self.eval_measure.reset()
         steps = self.built.module.random.steps
         before = steps[False]
+        fill = self._timed("input", self._eval_loader.fill)
+        add = self._timed("metric", self.eval_measure.add)
         with np.errstate(all="ignore"):
             for batch in Batches(len(rows), self.built.spec.data.batch_size).epoch(0):
                 bound = self._predicting(len(batch.rows))
-                self._eval_loader.fill(batch.rows, bound.data, bound.labels)
+                fill(batch.rows, bound.data, bound.labels)
                 bound.predict()
-                self.eval_measure.add(bound)
+                add(bound)
                 if self._stop_requested():
                     steps[False] = before  # a run that goes on evaluates from the beginning
                     raise InterruptError
-            self.eval_measure.flush()
+            self._timed("metric", self.eval_measure.flush)()
         return self.eval_measure.values()
+
+
+def _as_it_is(phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Time nothing."""
+    return function

@@ -115,12 +115,52 @@ class EpochRow:
 
 
 @dataclass(frozen=True)
+class PhaseTime:
+    """Calls and seconds of a phase of training; `floor` is the least they could have taken.
+
+    The floor of forward and backward is that of their matrix products, at the speed of a large one;
+    that of the update is its bytes at the speed of a copy; None: nothing of the kind.
+    """
+
+    phase: str
+    calls: int
+    seconds: float
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """Calls and seconds of a node in one phase, and the floor of its matrix products."""
+
+    node: str
+    phase: str
+    calls: int
+    seconds: float
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """Where the `seconds` of a run went; nodes are ordered by their time, the slowest first.
+
+    `product_rate` are the operations per second of a large matrix product, `copy_rate` the bytes
+    read and written per second by a copy of as much memory as an update uses.
+    """
+
+    seconds: float
+    phases: tuple[PhaseTime, ...]
+    nodes: tuple[NodeTime, ...]
+    product_rate: float
+    copy_rate: float
+
+
+@dataclass(frozen=True)
 class RunResult:
     """How a run ended. `status` is ``done``, ``stopped early``, ``interrupted`` or ``failed``.
 
     `weights` is the file in `output` with the weights the run ends with: those of the best epoch
     where they were `restored` (by early stopping), else the latest. `reason` may have several
-    lines. `kernels` are (node, kernel, calls, seconds). `signal` is the one that stopped the run.
+    lines. `profile` is there if it was asked for. `signal` is the one that stopped the run.
     """
 
     status: str
@@ -135,7 +175,7 @@ class RunResult:
     weights: str = ""
     restored: bool = False
     reason: str = ""
-    kernels: tuple[tuple[str, str, int, float], ...] = field(default=())
+    profile: Profiled | None = None
     signal: int = 0
 
 

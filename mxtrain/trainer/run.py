@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mxtrain import backend as backends
 from mxtrain.config import to_yaml
 from mxtrain.trainer import describe, folder, resume
 from mxtrain.trainer.audience import Audience
@@ -23,13 +24,15 @@ from mxtrain.trainer.loop import Loop
 from mxtrain.trainer.pieces import Pieces
 from mxtrain.trainer.profile import Profile
 from mxtrain.trainer.rates import ShownRates
-from mxtrain.trainer.report import EpochRow, Progress, Reporter, RunResult
+from mxtrain.trainer.report import EpochRow, Profiled, Progress, Reporter, RunResult
 from mxtrain.trainer.restore import put_back, settle
 from mxtrain.trainer.signals import StopRequest
 from mxtrain.trainer.threads import limited_threads, suitable_threads
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import RunSpec
+
+REPORTED = ("start", "progress", "epoch", "notice", "finish")
 
 
 def fit(
@@ -48,7 +51,7 @@ def fit(
     reporter : receives what happens.
     output : folder of the run; None makes a new numbered one under ``runs/``.
     overwrite : let `output` replace the run it holds.
-    profile : time every kernel.
+    profile : time every phase and node.
     config : what the spec was read from, as it is shown.
 
     The run ends as ``failed`` where a loss is not finite or a file cannot be written. Raises
@@ -98,8 +101,11 @@ class _Run:
     def __init__(
         self, spec: RunSpec, reporter: Reporter, profile: bool, config: str, starts: bool = True
     ) -> None:
-        self.spec, self.reporter, self.config = spec, Audience(reporter), config
-        self.profile = Profile() if profile else None
+        self.spec, self.config = spec, config
+        self.profile = Profile(backends.get(spec.backend)) if profile else None
+        if self.profile is not None:
+            reporter = self.profile.wrap_methods("console", reporter, *REPORTED)
+        self.reporter = Audience(reporter)
         self.stop = StopRequest()
         # The weights that a run started from may have gone, or changed, when it goes on.
         self.built: Built = build(spec if starts else replace(spec, weights=None))
@@ -151,6 +157,11 @@ class _Run:
         self.checkpoints = Checkpoints(
             files, self.built.module, self.best, self.spec.fit.checkpoint, self._state, self._notice
         )
+        self._after_epoch, self._write = self.checkpoints.after_epoch, self._write_row
+        if self.profile is not None:
+            self.profile.begin()
+            self._after_epoch = self.profile.wrap("files", self._after_epoch)
+            self._write = self.profile.wrap("files", self._write)
         self.first = self.loop.position
         try:
             self._begin(again)
@@ -205,7 +216,7 @@ class _Run:
             self._one_epoch(epoch)
             is_last = epoch + 1 == self.spec.fit.num_epoch or self.best.should_stop
             wanted = is_last or self.loop.checkpoint_is_due
-            if self.checkpoints.after_epoch(self.loop.position, wanted):
+            if self._after_epoch(self.loop.position, wanted):
                 self.loop.saved()
             if self.best.should_stop:
                 return "stopped early", self._stopping_reason()
@@ -232,9 +243,12 @@ class _Run:
             best=is_best,
             lr_changes=lr_changes,
         )
+        self._write(row)
+        self.reporter.epoch(row)
+
+    def _write_row(self, row: EpochRow) -> None:
         self.files.add_metrics(row)
         self.files.log(describe.epoch_line(row, self.spec.fit.num_epoch))
-        self.reporter.epoch(row)
 
     def _stopping_reason(self) -> str:
         side, _, name = self.best.name.partition("_")
@@ -295,6 +309,11 @@ class _Run:
             )
         )
 
+    def _profiled(self) -> Profiled | None:
+        if self.profile is None:
+            return None
+        return self.profile.result(self.built.module.update_bytes())
+
     def _finish(self, status: str, reason: str) -> RunResult:
         weights, best_weights = self.checkpoints.newest, self.checkpoints.best_file()
         restored = self.best.restores and status != "failed" and bool(best_weights)
@@ -314,7 +333,7 @@ class _Run:
             weights=weights,
             restored=restored,
             reason=reason,
-            kernels=self.profile.rows() if self.profile is not None else (),
+            profile=self._profiled(),
             signal=self.stop.number,
         )
         try:

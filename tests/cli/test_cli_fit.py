@@ -81,6 +81,13 @@ def test_exit_code_tells_how_the_run_ended(trainer: Trainer, ending: Any, code: 
     assert "Traceback" not in result.output
 
 
+def test_a_profile_needs_somewhere_to_be_shown(trainer: Trainer) -> None:
+    result = invoke("--quiet", "--profile")
+    assert result.exit_code == 2
+    assert "leave one out" in result.output
+    assert invoke("--quiet", "--profile", "--json").exit_code == 0
+
+
 def test_data_error_is_a_mistake_in_the_input(trainer: Trainer) -> None:
     from mxtrain.io import DataError
 

@@ -36,6 +36,13 @@ def imported(*arguments: str) -> tuple[int, set[str]]:
     return done.returncode, set(json.loads(done.stderr.splitlines()[-1]))
 
 
+def test_the_package_can_be_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mxtrain", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == invoke("--version").stdout
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("fit", "--help")])
 def test_help_imports_only_click(arguments: tuple[str, ...]) -> None:
     code, modules = imported(*arguments)

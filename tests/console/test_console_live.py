@@ -14,6 +14,7 @@ from rich.console import Console
 from mxtrain.console.columns import choose_layout, columns_for
 from mxtrain.console.glyphs import ASCII, UNICODE
 from mxtrain.console.live import LiveReporter
+from mxtrain.trainer.report import NodeTime, PhaseTime, Profiled
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 UP_AND_ERASE = re.compile(r"(?:\x1b\[1A\x1b\[2K)+")
@@ -251,11 +252,17 @@ def test_run_without_eval_data_has_no_eval_columns() -> None:
     assert " eval ─" not in text
 
 
-def test_kernels_of_a_profiled_run_are_listed() -> None:
+def test_phases_and_nodes_of_a_profiled_run_are_listed() -> None:
     live, stream = reporter()
     live.start(INFO)
-    live.finish(result(kernels=(("fc1", "forward dot", 460, 0.01), ("fc2", "add", 460, 0.03))))
+    phases = (PhaseTime("forward", 460, 0.03, 0.015), PhaseTime("other", 1, 0.01))
+    nodes = (NodeTime("fc2", "forward", 460, 0.02, 0.015), NodeTime("relu", "forward", 460, 0.01))
+    live.finish(result(profile=Profiled(0.04, phases, nodes, 98e9, 24e9)))
     lines = scrollback(stream.getvalue())
-    fc2 = next(index for index, line in enumerate(lines) if line.startswith("fc2"))
-    assert "75.0%" in lines[fc2]
-    assert lines[fc2 + 1].startswith("fc1")
+    shown = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
+    assert shown["other"] == ["1", "10.00", "25.0%"]
+    assert shown["fc2"] == ["forward", "460", "20.00", "50.0%", "75%"]
+    assert shown["relu"] == ["forward", "460", "10.00", "25.0%"]
+    forward = next(line for line in lines if line.startswith("forward"))
+    assert forward.split() == ["forward", "460", "30.00", "75.0%", "50%"]
+    assert "98 GFLOP/s" in stream.getvalue() and "24 GB/s" in stream.getvalue()

@@ -20,6 +20,7 @@ from mxtrain.trainer.loop import Loop
 from mxtrain.trainer.measure import Measure
 from mxtrain.trainer.metrics import make_metrics
 from mxtrain.trainer.preview import initial_weights, rates, summary
+from mxtrain.trainer.profile import operations_of
 
 
 @pytest.fixture(scope="module")
@@ -113,21 +114,58 @@ def test_an_output_whose_rows_cannot_be_counted(tmp_path: Path) -> None:
         train(config)
 
 
-def test_profile_lists_every_kernel(config: Path) -> None:
+def test_profile_has_every_phase_and_node(config: Path, each_backend: str) -> None:
     notes = Notes()
-    train(config, output=config.parent / "profile", notes=notes, profile=True)
+    train(config, output=config.parent / each_backend, notes=notes, profile=True)
     assert notes.result is not None
-    kernels = notes.result.kernels
-    by_name = {(node, kernel): calls for node, kernel, calls, _ in kernels}
-    assert by_name["fc1", "forward dot"] == 3 * (7 + 3)
-    assert by_name["fc1", "backward dot"] == 3 * 7  # data want no gradient
-    assert by_name["optimizer", "update"] == 3 * 7
-    seconds = [s for *_, s in kernels]
+    found = notes.result.profile
+    assert found is not None
+    phases = {one.phase: one for one in found.phases}
+    assert phases["input"].calls == phases["forward"].calls / 4 == 3 * (7 + 3)
+    assert phases["update"].calls == 3 * 7
+    assert phases["console"].calls >= 1 + 3
+    assert phases["files"].calls == 2 * 3
+    # A batch is looked at before it is learned from, and added; epochs end with a flush each.
+    assert phases["metric"].calls == 3 * (2 * 7 + 1) + 3 * (3 + 1)
+    assert sum(one.seconds for one in found.phases) == pytest.approx(found.seconds)
+    floors = {name for name, one in phases.items() if one.floor}
+    assert floors == {"forward", "backward", "update"}
+    nodes = {(one.node, one.phase): one for one in found.nodes}
+    assert nodes["fc1", "forward"].calls == 3 * (7 + 3)
+    assert nodes["fc1", "backward"].calls == 3 * 7
+    assert nodes["fc1", "forward"].floor and not nodes["softmax", "forward"].floor
+    seconds = [one.seconds for one in found.nodes]
     assert seconds == sorted(seconds, reverse=True)
+    assert phases["backward"].seconds == pytest.approx(
+        sum(one.seconds for one in found.nodes if one.phase == "backward")
+    )
+
+
+def test_nothing_is_timed_unless_it_is_asked_for(config: Path) -> None:
     plain = Notes()
     train(config, output=config.parent / "plain", notes=plain)
     assert plain.result is not None
-    assert plain.result.kernels == ()
+    assert plain.result.profile is None
+
+
+def test_operations_of_products() -> None:
+    left, right = np.ones((3, 5), "f"), np.ones((5, 7), "f")
+    lines = [(np.dot, (left, right, np.ones((3, 7), "f"))), (np.add, (left, left, left))]
+    assert operations_of(lines) == 2 * 3 * 5 * 7
+    stacked = np.ones((4, 3, 5), "f"), np.ones((4, 5, 7), "f"), np.ones((4, 3, 7), "f")
+    assert operations_of([(np.matmul, stacked)]) == 4 * operations_of(lines)
+
+
+def test_bytes_of_an_update(config: Path) -> None:
+    found = {}
+    for optimizer in ("sgd", "adam"):
+        built = build(load(config, [f"optimizer={{name: {optimizer}}}"]))
+        add_optimizer(built)
+        count = sum(array.size for array in built.module.parameter_arrays())
+        found[optimizer] = built.module.update_bytes()
+    # Parameters begin at cache lines, so there is a little more than they need.
+    assert 4 * 3 * count <= found["sgd"] <= 4 * 3 * (count + 4 * 16)
+    assert found["adam"] * 3 == found["sgd"] * 7
 
 
 def test_rates_are_those_of_the_run(config: Path) -> None:
