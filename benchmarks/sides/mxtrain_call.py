@@ -46,13 +46,17 @@ class NumbaCall(Side):
         return Steps(len(self.rows[0]), gathered, forward, backward, [self.output], entries, kept)
 
     def _run(self, driver: Any, count: int, targets: list[Any]) -> None:
-        order = np.arange(self.done, self.done + count) % BATCHES
-        scalars = [row for _, row in self.module.updates_ahead(count)]
-        done = driver.run(np.ascontiguousarray(self.rows[order]), scalars, targets)
-        self.module.updates_made(done)
-        self.done += done
-        if done < count:
-            raise ArithmeticError("the outputs are not finite")
+        while count:
+            scalars = [row for _, row in self.module.updates_ahead(count)]
+            wanted = len(scalars[0])
+            order = np.arange(self.done, self.done + wanted) % BATCHES
+            done = driver.run(np.ascontiguousarray(self.rows[order]), scalars, targets)
+            self.module.updates_made(done)
+            self.done += done
+            if done < wanted:
+                raise ArithmeticError("the outputs are not finite")
+            targets = [target[done:] for target in targets]
+            count -= done
 
     def steps(self, count: int) -> None:
         """Take steps, `stride` in a call."""

@@ -91,7 +91,7 @@ class Module(GraphModule):
         self._optimizing.update()
 
     def updates_ahead(self, count: int) -> list[tuple[Any, Any]] | None:
-        """Return the rules of the arena with the scalars of their next `count` updates.
+        """Return the rules of the arena with the scalars of their next updates, `count` at most.
 
         For a caller that runs them itself and then tells by `updates_made` how many it made. None
         where some parameter is updated in another way.

@@ -115,8 +115,9 @@ class Optimization:
             )
 
     def ahead(self, count: int) -> list[tuple[RunnableRule, Array]] | None:
-        """Return the rules with the scalars of their next `count` updates (`BoundRule.ahead`).
+        """Return the rules with the scalars of their next updates, `count` at most.
 
+        See `BoundRule.ahead`.
         None where not every parameter is updated by such a rule.
         """
         if self._loose:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxtrain import backend as backends
+from mxtrain.optimizer import subnormals
 from mxtrain.optimizer.base import Optimizer, aggregation_size
 from mxtrain.optimizer.states import NOISE
 from mxtrain.optimizer.tracing import (
@@ -73,6 +74,8 @@ class BoundRule:
         self._copies = [name for name in optimizer.copies_of_weight if name in self.states]
         for name in self._copies:
             self.states[name].fill(np.nan)  # not begun, unless stored states are loaded
+        averages = [self.states[name] for name in self.states if name not in self._copies]
+        self._sweeper = subnormals.Sweeper(averages)
         scratch = [name for name in (NOISE, STEP) if name in rule.arrays]
         self._scratch = {name: self._like_weight() for name in scratch}
         self._by_index = sorted(self.slots, key=lambda slot: slot.index)
@@ -95,7 +98,7 @@ class BoundRule:
         """Return the bytes it needs beside the states, as far as they have been needed."""
         runnable = [*(segment for segment, _ in self._segments.values()), *self._appliers.values()]
         own = sum(int(array.nbytes) for array in self._scratch.values())
-        return own + sum(one.nbytes for one in runnable)
+        return own + self._sweeper.nbytes + sum(one.nbytes for one in runnable)
 
     def step(self) -> None:
         """Update every parameter once."""
@@ -107,6 +110,11 @@ class BoundRule:
         else:
             with np.errstate(all="ignore"):
                 self._step_one_by_one()
+        self._sweep_if_due()
+
+    def _sweep_if_due(self) -> None:
+        if subnormals.are_due(self.optimizer.num_update):
+            self._sweeper.sweep()
 
     def _common_count(self) -> int | None:
         """Return how often every parameter was updated, None where they differ in any way."""
@@ -152,10 +160,11 @@ class BoundRule:
     # -- several updates at once -------------------------------------------------------------
 
     def ahead(self, count: int) -> list[tuple[RunnableRule, Array]] | None:
-        """Return each segment with the scalars of the next `count` updates, (count, scalars).
+        """Return each segment with the scalars of the next updates, (updates, scalars).
 
-        None where they cannot be told beforehand: parameters need a look of their own, or what
-        decides the rate is a user's and may depend on when it is asked.
+        `count` updates, or those up to the next look for subnormal numbers. None where they cannot
+        be told beforehand: parameters need a look of their own, or what decides the rate is a
+        user's and may depend on when it is asked.
         """
         optimizer = self.optimizer
         first = self._common_count()
@@ -165,6 +174,7 @@ class BoundRule:
             self._begin_states()
         if not self._watch.unchanged():
             self._regroup()
+        count = min(count, subnormals.until_due(optimizer.num_update))
         rates = self._rates_ahead(first, count)
         return [(group.segment, self._rows(group, rates, first)) for group in self._groups]
 
@@ -199,6 +209,7 @@ class BoundRule:
         first = self._common_count()
         if count and first is not None:
             self._count(first + count)
+            self._sweep_if_due()
 
     def _regroup(self) -> None:
         """Cut the arena anew into neighbours of equal multipliers."""

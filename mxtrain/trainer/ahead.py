@@ -81,6 +81,7 @@ class Ahead:
         if updates is None or not self._prepare([rule for rule, _ in updates]):
             self._is_possible = False
             return 0
+        count = min([count, *(len(row) for _, row in updates)])
         started = time.perf_counter()
         rows = np.concatenate(full[:count]).astype(np.int64, copy=False).reshape(count, size)
         scalars = [row for _, row in updates]

@@ -229,13 +229,14 @@ class Loop:
 
     def _train_piece(self, piece: list[Batch]) -> None:
         """Learn from some batches, as many in one call as can be."""
-        done = self._ahead.run(piece)
-        self.batches_done += done
-        self._total_batches += done
-        for batch in piece[done:]:
-            self.train_batch(batch)
-            self.batches_done += 1
-            self._total_batches += 1
+        while piece:
+            done = self._ahead.run(piece)
+            if not done:
+                self.train_batch(piece[0])
+                done = 1
+            self.batches_done += done
+            self._total_batches += done
+            piece = piece[done:]
 
     def _save(self, is_last: bool) -> None:
         """Let a checkpoint be written; one due with the last batch waits for the epoch's end."""

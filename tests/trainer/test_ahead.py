@@ -15,6 +15,7 @@ from resume_runs import compare_all, no_disk
 from trainer_runs import CONFIG, write_config
 
 from mxtrain.config import load
+from mxtrain.optimizer import subnormals
 from mxtrain.trainer import ahead
 from mxtrain.trainer.build import add_optimizer, build
 from mxtrain.trainer.errors import NotFiniteError
@@ -75,9 +76,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         ("lr_scheduler={name: cosine, max_update: 12, warmup_steps: 3}",),
     ],
 )
+@pytest.mark.parametrize("every", [256, 3])
 def test_bits_are_those_of_one_batch_after_the_other(
-    tmp_path: Path, overrides: tuple[str, ...], calls: list[int], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    overrides: tuple[str, ...],
+    every: int,
+    calls: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(subnormals, "EVERY", every)
     loop = loop_of(tmp_path, NETWORK, *overrides)
     weights, values = trained(loop)
     assert max(calls) > 1
@@ -129,7 +136,7 @@ def test_a_loss_that_is_not_finite_is_not_learned_from(tmp_path: Path, calls: li
     loop.built.data.train.labels[0][20] = np.inf  # in the third batch
     with pytest.raises(NotFiniteError, match="epoch 1, batch 3"):
         loop.train_epoch(0)
-    assert calls == [2]
+    assert calls == [2, 0]
     assert (loop.batches_done, loop.built.module.optimizer.num_update) == (2, 2)
     other = loop_of(tmp_path, REGRESSION, "data.shuffle=false", "backend=numpy")
     other.built.data.train.labels[0][20] = np.inf
