@@ -1,8 +1,8 @@
 """Tables: CSV files with a header line, and Parquet files.
 
-Only `read_table` and Parquet need polars; the header of a CSV is read without it, since checking
-a config must be quick. A CSV may be compressed with gzip (``.csv.gz``) and may be separated by
-tabs (``.tsv``). Rows with nothing in them are skipped.
+The header of a CSV is read without polars, since checking a config must be quick, and so are small
+files (`mxtrain.io.small_table`). A CSV may be compressed with gzip (``.csv.gz``) and may be
+separated by tabs (``.tsv``). Rows with nothing in them are skipped.
 """
 
 from __future__ import annotations
@@ -55,11 +55,22 @@ def header(path: PathLike) -> list[str]:
 
 def read_table(path: PathLike) -> Table:
     """Read a CSV or Parquet file; DataError if it cannot be read or has no rows."""
+    from mxtrain.io import small_table
+
     names = header(path)
-    frame = _read_parquet(path) if _is_parquet(path) else _read_csv(path, names)
+    if not (_is_parquet(path) or _is_compressed(path)):
+        small = small_table.read(path, names, _separator(path))
+        if small is not None:
+            return small
+    frame = read_frame(path, names)
     if frame.height == 0:
         raise DataError(path, "has a header but no rows")
     return Table(path, names, frame)
+
+
+def read_frame(path: PathLike, names: Sequence[str]) -> Any:
+    """Return a file as a polars frame; DataError if it cannot be read."""
+    return _read_parquet(path) if _is_parquet(path) else _read_csv(path, names)
 
 
 class Table:
@@ -103,7 +114,11 @@ class Table:
             raise self._missing(name, missing.arg_true()[0])
         if _as_numbers(column).null_count():
             return np.array(self._text(column).to_list(), dtype=np.str_)
-        values = self.numbers(name)
+        return self._whole_where_possible(self.numbers(name))
+
+    def _whole_where_possible(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        import numpy as np
+
         whole = values.astype(np.int64) if np.abs(values).max() < 2**53 else values
         return whole if np.array_equal(whole, values) else values
 
@@ -239,7 +254,7 @@ def _csv_names(path: PathLike) -> list[str]:
 @contextmanager
 def _csv_reader(path: PathLike) -> Iterator[Any]:
     """Open a CSV for the csv module; what fails while it is open becomes a DataError."""
-    opener = gzip.open if str(path).lower().endswith(".gz") else open
+    opener = gzip.open if _is_compressed(path) else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             yield csv.reader(file, delimiter=_separator(path))
@@ -275,6 +290,10 @@ def _broken_parquet(path: PathLike, error: Exception) -> DataError:
 
 def _is_parquet(path: PathLike) -> bool:
     return Path(path).suffix.lower() == ".parquet"
+
+
+def _is_compressed(path: PathLike) -> bool:
+    return str(path).lower().endswith(".gz")
 
 
 def _separator(path: PathLike) -> str:
