@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mxtrain.backend.formula import TRUTH_VALUED, Instruction, Program, Ref
+from mxtrain.backend.quiet import quiet_context
 from mxtrain.backend.special import erf
 
 Array = np.ndarray[Any, Any]
@@ -250,6 +251,7 @@ class Segment:
         self.nbytes = sum(register.nbytes for register in registers)
         self._scalars, self._scalar_lines = first.scalars, first.scalar_lines
         self._values: tuple[float, ...] | None = None
+        self._quiet = quiet_context()
 
     def _share_scalars(self, first: Lowering, other: Lowering) -> None:
         """Let every block read the scalars that the first block computes."""
@@ -265,14 +267,16 @@ class Segment:
 
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""
-        with np.errstate(all="ignore"):
-            if scalars != self._values:
-                for box, value in zip(self._scalars, scalars, strict=True):
-                    box[()] = value
-                run(self._scalar_lines)
-                self._values = scalars
-            for kernel, arguments in self._lines:
-                kernel(*arguments)
+        self._quiet.run(self._run, scalars)
+
+    def _run(self, scalars: tuple[float, ...]) -> None:
+        if scalars != self._values:
+            for box, value in zip(self._scalars, scalars, strict=True):
+                box[()] = value
+            run(self._scalar_lines)
+            self._values = scalars
+        for kernel, arguments in self._lines:
+            kernel(*arguments)
 
 
 class RunnableRule(Protocol):

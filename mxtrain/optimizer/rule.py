@@ -154,7 +154,7 @@ class BoundRule:
         """Return the scalars of a group in update `t`, at this rate."""
         optimizer = self.optimizer
         lr, wd = rate * group.lr_mult, optimizer.wd * group.wd_mult
-        values = {**group.settings, "lr": lr, "wd": wd, **optimizer.scalars(lr, wd, t)}
+        values = group.settings | {"lr": lr, "wd": wd} | optimizer.scalars(lr, wd, t)
         return tuple([float(values[name]) for name in group.names])
 
     # -- several updates at once -------------------------------------------------------------

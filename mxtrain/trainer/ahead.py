@@ -72,10 +72,12 @@ class Ahead:
         0 where it cannot be done so: not everything is compiled, the batch is not a full one, or
         its outputs are not finite and ask for a closer look.
         """
+        if not self._is_possible:
+            return 0
         size = self._bound.rows
         full = [batch.rows for batch in batches if len(batch.rows) == size and not batch.pad]
         count = min(len(full), self._measure.room())
-        if not self._is_possible or not count:
+        if not count:
             return 0
         updates = self._module.updates_ahead(count)
         if updates is None or not self._prepare([rule for rule, _ in updates]):
