@@ -15,8 +15,8 @@ from mxtrain.backend.compiled.source import Writer
 from mxtrain.backend.formula import Program
 from mxtrain.backend.numpy import Array, Line, NumpyBackend, RunnableRule
 
-# The time to compile a function grows faster than its length.
-LONGEST_RUN = 32
+# Shorter functions compile in less time together, and repeated layers share them.
+LONGEST_RUN = 8
 
 
 class NumbaBackend(NumpyBackend):
