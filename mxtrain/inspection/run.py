@@ -15,6 +15,7 @@ from mxtrain.config.problem import Problems
 from mxtrain.errors import FileFormatError, MXNetError
 from mxtrain.inspection.state import StateReport, state_report
 from mxtrain.trainer.folder import CONFIG, LOG, METRICS_JSONL, PREFIX
+from mxtrain.trainer.position import Position
 
 __all__ = ["CheckpointReport", "RunReport", "config_of", "metrics_of", "run_report"]
 
@@ -178,7 +179,7 @@ def _checkpoint(
     problem = ""
     if state is not None:
         try:
-            problem = _problem(state_report(state))
+            problem = _problem(state_report(state), state.name)
         except (MXNetError, OSError) as error:
             problem = str(error)
     return CheckpointReport(
@@ -192,7 +193,10 @@ def _checkpoint(
     )
 
 
-def _problem(state: StateReport) -> str:
+def _problem(state: StateReport, name: str) -> str:
+    own = Position(state.epoch, state.batch).state
+    if name != own:
+        return f"it has been renamed from {own}"
     broken = [f"{file.name} is {file.found}" for file in state.files if file.found != "whole"]
     return ", ".join(broken)
 

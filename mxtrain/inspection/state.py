@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mxtrain.checkpoint import run_state
+from mxtrain.checkpoint.digest import sha256_of
 from mxtrain.errors import FileFormatError
 
 __all__ = ["NeededFile", "StateReport", "state_report"]
@@ -54,11 +54,11 @@ class StateReport:
 
 
 def state_report(path: Path) -> StateReport:
-    """Read the metadata of a state, and check the files it needs.
+    """Read a state as resuming does, and check the files it needs.
 
     Raises FileFormatError where the state itself is damaged, or is no such file.
     """
-    metadata = run_state.load_metadata(path)
+    metadata = run_state.load(path).metadata
     try:
         return StateReport(
             epoch=int(metadata["epoch"]),
@@ -81,6 +81,4 @@ def _checked(folder: Path, name: str, sha256: str) -> NeededFile:
 def _found(path: Path, sha256: str) -> str:
     if not path.is_file():
         return MISSING
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return WHOLE if digest == sha256 else CHANGED
+    return WHOLE if sha256_of(path) == sha256 else CHANGED

@@ -196,6 +196,25 @@ def test_state_of_a_run(run: Callable[..., Path]) -> None:
         state_report(path)
 
 
+def test_a_state_with_other_tensors_is_damaged(run: Callable[..., Path]) -> None:
+    path = run() / "model-0002.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1  # within the momentum
+    path.write_bytes(content)
+    message = "damaged: its tensors are not those that were written"
+    with pytest.raises(FileFormatError, match=message):
+        report_of(path)
+    assert message in run_report(path.parent).checkpoints[-1].problem
+
+
+def test_a_state_under_another_name_is_no_checkpoint(run: Callable[..., Path]) -> None:
+    folder = run()
+    (folder / "model-0002.safetensors").rename(folder / "model-0001.safetensors")
+    first, second = run_report(folder).checkpoints
+    assert first.problem == "it has been renamed from model-0002.safetensors"
+    assert (second.state, second.problem) == ("", "")
+
+
 def test_damaged_run_folder(run: Callable[..., Path]) -> None:
     folder = run(config="seed: [", log="")
     with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
