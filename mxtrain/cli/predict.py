@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a file; the ending decides: .csv, .jsonl, .parquet, .npz. Default: CSV on stdout.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--probabilities", is_flag=True, help="Add those of all classes.")
 @saved_options.ignore
 @saved_options.batch_size
@@ -38,6 +39,7 @@ def command(
     epoch: int | None,
     which: str | None,
     output: Path | None,
+    overwrite: bool,
     probabilities: bool,
     ignore: tuple[str, ...],
     batch_size: int | None,
@@ -59,6 +61,7 @@ def command(
     written.
     """
     write = _writer(output, as_json)
+    _check_output(output, data, overwrite)
     from mxtrain.trainer.predict import Predictor
     from mxtrain.trainer.saved import open_model
     from mxtrain.trainer.saved_data import read_data
@@ -75,7 +78,7 @@ def command(
         if output is None:
             write(sys.stdout.buffer, pieces)
             return
-        rows = _write_file(output, data, write, pieces)
+        rows = _write_file(output, write, pieces)
     if as_json or not quiet:
         _tell_written(opened, output, rows, as_json)
 
@@ -89,11 +92,23 @@ def _writer(output: Path | None, as_json: bool) -> Any:
     return FORMATS[ending]
 
 
-def _write_file(output: Path, data: Path, write: Any, pieces: Iterator[Any]) -> int:
+def _check_output(output: Path | None, data: Path, overwrite: bool) -> None:
+    """Refuse a file that must not be replaced (UserError), before anything is computed."""
+    if output is None:
+        if overwrite:
+            raise UserError("--overwrite needs --output; without it nothing is replaced")
+        return
+    if not output.exists():
+        return
+    if data.exists() and output.samefile(data):
+        raise UserError(f"--output {output} would replace the data; choose another file")
+    if not overwrite:
+        raise UserError(f"'{output}' is there already; choose another name, or --overwrite")
+
+
+def _write_file(output: Path, write: Any, pieces: Iterator[Any]) -> int:
     from mxtrain.checkpoint.atomic import replacing
 
-    if output.exists() and output.samefile(data):
-        raise UserError(f"--output {output} would replace the data; choose another file")
     with replacing(output) as file:
         return int(write(file, pieces))
 

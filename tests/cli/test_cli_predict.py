@@ -118,7 +118,19 @@ def test_what_was_written_may_be_told_as_json_or_not_at_all(trained: Path, tmp_p
     told = json.loads(invoke(*arguments, "--json").stdout)
     assert (told["rows"], told["epoch"]) == (20, 6)
     assert told["weights"].endswith("model-0006.params")
-    assert invoke(*arguments, "-q").output == ""
+    assert invoke(*arguments, "--overwrite", "-q").output == ""
+
+
+def test_a_file_that_is_there_is_replaced_only_on_demand(trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("precious")
+    arguments = ("predict", trained / "run", trained / "test.csv", "-o", path)
+    refused = invoke(*arguments)
+    assert refused.exit_code == 2
+    assert "p.csv' is there already; choose another name, or --overwrite" in refused.output
+    assert path.read_text() == "precious"
+    assert invoke(*arguments, "--overwrite").exit_code == 0
+    assert len(rows_of(path.read_text(encoding="utf-8"))) == 20
 
 
 @pytest.mark.parametrize(
@@ -128,6 +140,8 @@ def test_what_was_written_may_be_told_as_json_or_not_at_all(trained: Path, tmp_p
         (("predict", "rnu", "test.csv"), "did you mean 'run'?"),
         (("predict", "run", "test.csv", "-o", "p.xls"), "end in one of .csv, .jsonl, .parquet"),
         (("predict", "run", "test.csv", "-o", "test.csv"), "would replace the data"),
+        (("predict", "run", "test.csv", "-o", "test.csv", "--overwrite"), "would replace the data"),
+        (("predict", "run", "test.csv", "--overwrite"), "--overwrite needs --output"),
         (("predict", "run", "test.csv", "-o", "no/p.csv"), "p.csv: No such file or directory"),
         (("predict", "run", "test.csv", "--epoch", "9"), "after epoch 9; there are those after"),
         (("predict", "run", "test.csv", "--batch-size", "0"), "0 is not in the range"),
