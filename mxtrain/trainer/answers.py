@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mxtrain.trainer.classes import class_names, known_classes
 
 if TYPE_CHECKING:
     from mxtrain.symbol.node import Entry
@@ -32,7 +35,7 @@ class Answer:
     prefix : put before the names of its columns where the network has several outputs.
     kind : ``class``: scores of classes along an axis; ``binary``: the probability of the second
         of two classes; ``value``: numbers.
-    classes : names of the classes; empty where they are numbered.
+    classes : names of the classes, as far as they are known; empty where they are numbered.
     score : what the scores are called, ``probability`` or ``score``.
     axis : that of the classes; None where all numbers of a row are scores.
     values : names of the values; empty where they are numbered.
@@ -83,6 +86,19 @@ class Answer:
                 found |= _columns(f"{self.prefix}{self.score}_{name}", table[..., number])
         return found
 
+    def class_names(self, shape: Sequence[int]) -> tuple[str, ...]:
+        """Return the names of all classes of an output of this shape, whatever its batch.
+
+        None for values, and where no class has a name.
+        """
+        if not self.classes:
+            return ()
+        if self.kind == "binary":
+            return self.classes
+        if self.axis is None or len(shape) < 3:
+            return class_names(self.classes, prod(shape[1:]))
+        return class_names(self.classes, shape[self.axis])
+
     def _scores(self, raw: Array) -> Array:
         """Return scores of shape (rows, positions, classes)."""
         if self.kind == "binary":
@@ -95,9 +111,7 @@ class Answer:
 
     def _names(self, count: int) -> Array:
         """Return the classes as text, or as numbers where all of them are whole numbers."""
-        names = self.classes or tuple(map(str, range(count)))
-        # An output may have room for more classes than the training data had.
-        names += tuple(f"class {number}" for number in range(len(names), count))
+        names = class_names(self.classes, count)
         if all(map(_WHOLE.fullmatch, names)):
             return np.array([int(name) for name in names])
         return np.array(names)
@@ -159,11 +173,10 @@ def _answer(model: SavedModel, entry: Entry, output: str, prefix: str) -> Answer
     if entry.node.is_variable:
         return Answer(output, prefix, "value")
     operator = entry.node.operator
-    labels = None
+    own = None
     if "label" in operator.arguments():
         own = entry.node.inputs[operator.arguments().index("label")].node.name
-        labels = (model.labels or {}).get(own)
-    names = () if labels is None else labels.names
+    names = known_classes(model, own)
     if operator.op_name == "LogisticRegressionOutput" and len(names) == 2:
         return Answer(output, prefix, "binary", names)
     if operator.op_name in _PROBABILITIES:

@@ -13,6 +13,7 @@ from mxtrain.io.errors import DataError
 from mxtrain.trainer.batches import Batches, Loader
 from mxtrain.trainer.bound import BoundBatch
 from mxtrain.trainer.build import Network
+from mxtrain.trainer.classes import class_names, known_classes
 from mxtrain.trainer.confusion import Confusion, ConfusionCount
 from mxtrain.trainer.measure import Measure
 from mxtrain.trainer.metrics import make_metrics
@@ -143,9 +144,6 @@ def _counts(model: SavedModel, network: Network, rows: Rows) -> list[ConfusionCo
             continue
         label = network.labels.index(head.label)
         if rows.labels[label].ndim == 1:
-            known = (model.labels or {}).get(head.label)
-            names = known.names if known is not None else ()
-            numbers = range(len(names), shapes[head.output][1])
-            classes = (*names, *map(str, numbers))
+            classes = class_names(known_classes(model, head.label), shapes[head.output][1])
             found.append(ConfusionCount(head.node, classes, number, label))
     return found

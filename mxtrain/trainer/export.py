@@ -12,13 +12,13 @@ import numpy as np
 
 from mxtrain.config import ConfigErrors
 from mxtrain.errors import MXNetError, unknown_name
-from mxtrain.export.axes import BATCH, Axes
+from mxtrain.export.axes import BATCH, Axes, Free
 from mxtrain.export.errors import ExportError
 from mxtrain.export.preprocessing import Scaling, scaling_of
 from mxtrain.export.verify import Network
 from mxtrain.export.write import Report, Wish, export_onnx
 from mxtrain.io.errors import DataError
-from mxtrain.trainer import outputs
+from mxtrain.trainer.answers import answers_of
 from mxtrain.trainer.saved import SavedModel
 from mxtrain.trainer.saved_data import eval_dataset
 from mxtrain.version import __version__
@@ -67,6 +67,7 @@ def export_model(
     features = model.features
     scaling = scaling_of(features) if features is not None and preprocessing else None
     name = model.data_names[0]
+    inputs = _inputs(model, shapes or {})
     wish = Wish(
         opset=opset or Wish.opset,
         batch=batch,
@@ -74,11 +75,9 @@ def export_model(
         scaling={} if scaling is None else {name: scaling},
         tolerance=tolerance,
         doc=f"{_name(model)}, exported by mxtrain {__version__}",
-        metadata=metadata(model, scaling is not None),
+        metadata=metadata(model, scaling is not None, inputs),
     )
-    network = Network(
-        model.symbol, model.arg_params, model.aux_params, _inputs(model, shapes or {})
-    )
+    network = Network(model.symbol, model.arg_params, model.aux_params, inputs)
     samples, rows, missing = _samples(model, scaling)
     report = export_onnx(path, network, wish, samples, overwrite)
     scaled = {name: features.scale} if features is not None and scaling is not None else {}
@@ -98,22 +97,34 @@ def _name(model: SavedModel) -> str:
     return source if files.epoch is None else f"{source}, epoch {files.epoch}"
 
 
-def metadata(model: SavedModel, is_scaled_inside: bool) -> dict[str, str]:
+def metadata(
+    model: SavedModel, is_scaled_inside: bool, inputs: Mapping[str, Axes]
+) -> dict[str, str]:
     """Return what the model file says besides its graph: texts, those with structure in JSON."""
     found = {"model": _name(model)}
-    features, labels = model.features, model.labels
+    features = model.features
     if features is not None:
         found["columns"] = json.dumps(features.columns)
         found["scale"] = features.scale
         found["scaled_inside"] = json.dumps(is_scaled_inside)
-    classes = {
-        head.output: labels[head.label].names
-        for head in outputs.heads_of(model.symbol)
-        if labels and head.label in labels and labels[head.label].names
-    }
+    classes = _classes(model, inputs)
     if classes:
         found["classes"] = json.dumps(classes)
     return found
+
+
+def _classes(model: SavedModel, inputs: Mapping[str, Axes]) -> dict[str, tuple[str, ...]]:
+    """Return the classes of each output that has some with names: one for each of its scores."""
+    answers = [answer for answer in answers_of(model) if answer.classes]
+    if not answers:
+        return {}
+    partial = {
+        name: tuple(0 if isinstance(axis, Free) else axis for axis in axes)
+        for name, axes in inputs.items()
+    }
+    shapes = model.symbol.infer_shape_partial(**partial)[1]
+    by_name = dict(zip(model.symbol.list_outputs(), shapes, strict=True))
+    return {answer.output: answer.class_names(by_name[answer.output]) for answer in answers}
 
 
 def _inputs(model: SavedModel, shapes: Mapping[str, Axes]) -> dict[str, Axes]:
