@@ -16,7 +16,15 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["Together", "atomic_write", "leftovers", "replacing", "sync_folder", "together"]
+__all__ = [
+    "Together",
+    "atomic_write",
+    "leftovers",
+    "naming",
+    "replacing",
+    "sync_folder",
+    "together",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -38,13 +46,14 @@ def replacing(path: PathLike) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` when the ``with`` block ends without error.
 
     An existing file keeps its permissions, a new one gets the usual ones. If `path` is a link,
-    what it points to is replaced. Within `together` the file waits for the others.
+    what it points to is replaced. Within `together` the file waits for the others. An OSError of
+    the block that names no file, such as that of a full disk, names `path`.
     """
     group = _group.get()
     target = Path(os.path.realpath(path))
     file, temporary = _open_beside(target, path)
     try:
-        with file:
+        with naming(path), file:
             yield file
             file.flush()
             if group is not None:
@@ -57,6 +66,20 @@ def replacing(path: PathLike) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     sync_folder(target.parent)
+
+
+@contextmanager
+def naming(name: PathLike) -> Iterator[None]:
+    """Let an OSError of the ``with`` block that names no file name this one.
+
+    The system tells why it could not write to an open file, but not to which.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(name)
+        raise
 
 
 def leftovers(folder: Path, names: str) -> list[Path]:

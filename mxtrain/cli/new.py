@@ -20,6 +20,8 @@ def command(folder: Path) -> None:
     """
     from importlib.resources import files
 
+    from mxtrain.checkpoint.atomic import atomic_write
+
     if folder.exists() and not folder.is_dir():
         raise UserError(f"'{folder}' is a file; name a folder that is new or empty")
     present = [name for name in FILES if (folder / name).exists()]
@@ -31,8 +33,7 @@ def command(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     starter = files("mxtrain.starter")
     for name in FILES:
-        with (folder / name).open("xb") as target:
-            target.write(starter.joinpath(name).read_bytes())
+        atomic_write(folder / name, starter.joinpath(name).read_bytes())
     click.echo(f"{folder}: {', '.join(FILES)}")
     there = "" if folder == Path() else f"cd {folder}, then "
     click.echo(f"Next: {there}mxtrain fit")

@@ -62,6 +62,7 @@ def command(
     """
     write = _writer(output, as_json)
     _check_output(output, data, overwrite)
+    from mxtrain.checkpoint.atomic import naming
     from mxtrain.trainer.predict import Predictor
     from mxtrain.trainer.saved import open_model
     from mxtrain.trainer.saved_data import read_data
@@ -76,7 +77,9 @@ def command(
         flat = output is None or output.suffix != ".npz"
         pieces = predictor.pieces(dataset, probabilities, flat)
         if output is None:
-            write(sys.stdout.buffer, pieces)
+            with naming("standard output"):
+                write(sys.stdout.buffer, pieces)
+                sys.stdout.buffer.flush()
             return
         rows = _write_file(output, write, pieces)
     if as_json or not quiet:

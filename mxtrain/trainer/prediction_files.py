@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO
 
@@ -38,7 +39,9 @@ def write_parquet(file: BinaryIO, pieces: Pieces) -> int:
     import polars as pl
 
     frame = pl.concat([_frame(piece) for piece in pieces])
-    frame.write_parquet(file)
+    content = io.BytesIO()  # polars would tell of a full disk as of a damaged file
+    frame.write_parquet(content)
+    file.write(content.getbuffer())
     return int(frame.height)
 
 
