@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mxtrain.cli import saved_options
+from mxtrain.cli.errors import UserError
 from mxtrain.cli.options import load_plugins, shared
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def command(
     DATA is a table, an .npz or an IDX file. A run knows which column is the label; for a model of
     no run --label says so, and the classes are numbers from 0.
     """
+    _check_options(data, label=label, ignore=ignore)
     load_plugins(plugins)
     from mxtrain.trainer.evaluate import evaluate
     from mxtrain.trainer.saved import open_model
@@ -77,6 +79,17 @@ def command(
     from mxtrain.console.evaluation import show_evaluation
 
     show_evaluation(found, sys.stdout)
+
+
+def _check_options(data: Path | None, **options: tuple[str, ...]) -> None:
+    """Refuse options that tell how a file is read where there is none (UserError)."""
+    given = [f"--{name}" for name, values in options.items() if values]
+    if data is None and given:
+        verb = "needs" if len(given) == 1 else "need"
+        raise UserError(
+            f"{' and '.join(given)} {verb} DATA; without it the rows are the eval rows of the run, "
+            "read as the run read them"
+        )
 
 
 def _metrics(model: SavedModel, given: str | None) -> Any:
