@@ -7,7 +7,7 @@ working, and each one says what was wrong, what was received and what to do next
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class MXNetError(RuntimeError):
@@ -65,5 +65,23 @@ def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 40) ->
     names = sorted(known)
     near = closest(name, names)
     hint = f"; did you mean '{near}'?" if near else ";"
-    listed = ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
-    return f"unknown {kind} '{name}'{hint} known: {listed}"
+    return f"unknown {kind} '{name}'{hint} known: {_listed(names, limit)}"
+
+
+def unknown_names(kind: str, names: Sequence[str], known: Iterable[str], limit: int = 8) -> str:
+    """Say of several that they are no known `kind`, the first `limit` of them by name.
+
+    >>> unknown_names("column", ["hieght", "z"], ["height", "width"])
+    "unknown columns 'hieght' (did you mean 'height'?), 'z'; known: height, width"
+    """
+    there = list(known)
+    if len(names) == 1:
+        return unknown_name(kind, names[0], there)
+    hints = [(name, closest(name, there)) for name in names[:limit]]
+    shown = ", ".join(f"'{name}'" + (f" (did you mean '{n}'?)" if n else "") for name, n in hints)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"unknown {kind}s {shown}{more}; known: {_listed(sorted(there), 40)}"
+
+
+def _listed(names: list[str], limit: int) -> str:
+    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")

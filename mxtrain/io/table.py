@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mxtrain.errors import unknown_name
+from mxtrain.errors import unknown_names
 from mxtrain.io.errors import DataError
 
 if TYPE_CHECKING:
@@ -132,10 +132,11 @@ class Table:
         raise IndexError(f"{self.path} has no row {row}")
 
     def require(self, names: Iterable[str]) -> None:
-        """Raise DataError if one of `names` is no column, with the name closest to it."""
-        for name in names:
-            if name not in self.names:
-                raise DataError(self.path, unknown_name("column", name, self.names), column=name)
+        """Raise DataError if any of `names` are no columns, with the name closest to each."""
+        missing = [name for name in dict.fromkeys(names) if name not in self.names]
+        if missing:
+            one = missing[0] if len(missing) == 1 else None
+            raise DataError(self.path, unknown_names("column", missing, self.names), column=one)
 
     def _column(self, name: str) -> Any:
         self.require([name])

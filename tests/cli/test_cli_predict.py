@@ -133,6 +133,18 @@ def test_a_file_that_is_there_is_replaced_only_on_demand(trained: Path, tmp_path
     assert len(rows_of(path.read_text(encoding="utf-8"))) == 20
 
 
+@pytest.mark.parametrize(("command", "names"), [("predict", "x, y"), ("evaluate", "kind, x, y")])
+def test_all_columns_that_are_missing_are_told(
+    trained: Path, tmp_path: Path, command: str, names: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,2\n")
+    result = invoke(command, trained / "run", path)
+    assert result.exit_code == 2
+    shown = ", ".join(f"'{name}'" for name in names.split(", "))
+    assert f"unknown columns {shown}; known: a, b" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

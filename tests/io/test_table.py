@@ -155,6 +155,16 @@ def test_a_row_that_is_too_short_misses_a_value(tmp_path: Path) -> None:
         read_table(write(tmp_path, "a,b\n1,2\n3\n")).numbers("b")
 
 
+def test_all_unknown_columns_are_told_at_once(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "height,width\n1,2\n"))
+    with pytest.raises(DataError) as told:
+        table.require(["hieght", "width", "z", "z"])
+    wanted = "t.csv: unknown columns 'hieght' (did you mean 'height'?), 'z'; known: height, width"
+    assert str(told.value).endswith(wanted)
+    with pytest.raises(DataError, match=r"'c7' and 2 more; known: height, width$"):
+        table.require([f"c{number}" for number in range(10)])
+
+
 def test_unknown_column(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "height,width\n1,2\n"))
     with pytest.raises(DataError, match="unknown column 'hieght'; did you mean 'height'"):
