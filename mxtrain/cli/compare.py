@@ -101,7 +101,7 @@ def command(
     Ctrl-C ends it after the running batches, with the table so far.
 
     Exit codes: 0 done, 1 no trial learned to the end, 2 the config or the command line is wrong,
-    130 interrupted (143 by SIGTERM).
+    130 interrupted (143 by SIGTERM, 129 by SIGHUP).
     """
     spec = load_spec(config, overrides, backend, seed)
     from mxtrain.console.comparing import make_compare_reporter
