@@ -230,6 +230,9 @@ def _columns_of(path: str) -> list[str]:
 def _arrays_of(path: str) -> list[str]:
     from zipfile import BadZipFile, ZipFile
 
+    from mxtrain.io.regular import require_regular
+
+    require_regular(path)
     try:
         with ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]

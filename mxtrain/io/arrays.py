@@ -13,6 +13,7 @@ import numpy as np
 from mxtrain.errors import FileFormatError, unknown_name
 from mxtrain.io.errors import DataError
 from mxtrain.io.idx import read_idx
+from mxtrain.io.regular import require_regular
 
 __all__ = ["read_idx_pair", "read_npz"]
 
@@ -33,9 +34,10 @@ def read_npz(
     Without names the arrays are ``data`` and ``label``, or else ``X`` (or ``x``) and ``y``.
     Nothing is unpickled.
 
-    Raises DataError for names that are not there, arrays of different length and values that
-    are not finite; FileFormatError for a damaged file.
+    Raises DataError for a pipe or a device, names that are not there, arrays of different length
+    and values that are not finite; FileFormatError for a damaged file.
     """
+    require_regular(path)
     try:
         with Path(path).open("rb") as file:
             if file.read(len(_ZIP_MAGIC)) != _ZIP_MAGIC:
@@ -54,8 +56,12 @@ def read_npz(
 def read_idx_pair(path: PathLike, label_path: PathLike | None) -> tuple[Array, Array | None]:
     """Read samples, and their labels from a second file if given, in IDX format.
 
-    Raises DataError for files of different length, FileFormatError for damaged ones.
+    Raises DataError for pipes, devices and files of different length, FileFormatError for damaged
+    ones.
     """
+    require_regular(path)
+    if label_path is not None:
+        require_regular(label_path)
     label = None if label_path is None else read_idx(label_path)
     return _checked(path, read_idx(path), label)
 

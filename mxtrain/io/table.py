@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mxtrain.errors import unknown_names
 from mxtrain.io.errors import DataError
+from mxtrain.io.regular import require_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,9 +31,10 @@ PathLike = str | os.PathLike[str]
 def header(path: PathLike) -> list[str]:
     """Return the column names of a table; of a CSV only the first line is read.
 
-    Raises DataError for a file that cannot be read, is empty, or has columns without a name or
-    with the same name.
+    Raises DataError for a file that cannot be read, a pipe or a device among them, is empty, or has
+    columns without a name or with the same name.
     """
+    require_regular(path)
     names = _parquet_names(path) if _is_parquet(path) else _csv_names(path)
     for number, name in enumerate(names, start=1):
         if not name:

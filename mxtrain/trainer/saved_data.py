@@ -14,6 +14,7 @@ from mxtrain.io.dataset import Dataset, kind_of, load_dataset
 from mxtrain.io.errors import DataError
 from mxtrain.io.features import Features
 from mxtrain.io.labels import Labels
+from mxtrain.io.regular import require_regular
 from mxtrain.trainer import data as run_data
 from mxtrain.trainer.data import Rows, shown_path
 
@@ -60,6 +61,7 @@ def read_data(
 
 def _kind(model: SavedModel, path: str | Path) -> str:
     """Return the kind of a file; where its name tells none, it is as the run's training data."""
+    require_regular(path)  # a pipe has no ending, which is not what is wrong with it
     try:
         return kind_of(path)
     except DataError:

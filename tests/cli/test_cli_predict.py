@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,22 @@ def test_a_file_that_is_there_is_replaced_only_on_demand(trained: Path, tmp_path
     assert path.read_text() == "precious"
     assert invoke(*arguments, "--overwrite").exit_code == 0
     assert len(rows_of(path.read_text(encoding="utf-8"))) == 20
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("model", ["run", "pair/model"])
+def test_rows_from_a_pipe_are_refused(
+    trained: Path, tmp_path: Path, command: str, model: str
+) -> None:
+    pair = trained / "pair"
+    pair.mkdir(exist_ok=True)
+    for name in ("model-symbol.json", "model-0006.params"):
+        shutil.copy(trained / "run" / name, pair)
+    pipe = tmp_path / "63"  # <(...) of a shell is called so
+    os.mkfifo(pipe)
+    result = invoke(command, trained / model, pipe)
+    assert result.exit_code == 2
+    assert "63: is a pipe or a device, which can be read only once" in result.output
 
 
 @pytest.mark.parametrize(("command", "names"), [("predict", "x, y"), ("evaluate", "kind, x, y")])

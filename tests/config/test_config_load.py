@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -252,3 +253,10 @@ def test_a_broken_config_costs_no_heavy_import(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout == "4\n[]\n"
+
+
+@pytest.mark.parametrize("name", ["pipe.csv", "pipe.npz"])
+def test_data_in_a_pipe_are_refused_rather_than_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ConfigErrors, match=r"train\.path: cannot be read: is a pipe or a device"):
+        loaded(tmp_path, SMALL.replace("train.csv", name))

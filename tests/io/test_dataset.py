@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,18 @@ def write(folder: Path, text: str, name: str = "t.csv") -> Path:
 def made(data: Any = None, label: Any = None, **more: Any) -> Dataset:
     data = np.zeros((len(label), 1)) if data is None else np.asarray(data)
     return Dataset("made", data, None if label is None else np.asarray(label), **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("p.csv", None), ("p.npz", None), ("p.idx", None), ("there.idx", "p.idx")]
+)
+def test_a_pipe_is_refused_rather_than_waited_for(
+    tmp_path: Path, name: str, label: str | None
+) -> None:
+    (tmp_path / "there.idx").write_bytes(b"")
+    os.mkfifo(tmp_path / (label or name))
+    with pytest.raises(DataError, match=r"p\.\w+: is a pipe or a device, .* to a regular file"):
+        load_dataset(tmp_path / name, label=label and str(tmp_path / label))
 
 
 # -- load_dataset ------------------------------------------------------------------------------
