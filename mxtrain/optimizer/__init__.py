@@ -19,7 +19,17 @@ from mxtrain.optimizer.base import Optimizer, create, register, registry
 __all__ = ["Optimizer", "Updater", "create", "get_updater", "register", "registry"]
 
 # Modules of the machinery; NumPy comes with some of them, so they are imported when used.
-_MACHINERY = {"base", "loose", "rows", "rates", "rule", "states", "tracing", "updater"}
+_MACHINERY = {
+    "base",
+    "loose",
+    "rows",
+    "rates",
+    "rule",
+    "states",
+    "subnormals",
+    "tracing",
+    "updater",
+}
 
 _CLASSES = public_classes(__name__, __file__, _MACHINERY)
 
