@@ -34,16 +34,14 @@ class NumbaCall(Side):
         self.kept_alive = gathered
 
     def _driver(self, gathered: list[Any], kept: list[Any]) -> Any:
-        from mxtrain.backend.compiled.driver import Steps
-
-        backend, plan = backends.get("numba"), self.module.executor.plan
-        programs = plan.forward(True), plan.backward(True)[0]
-        forward, backward = (backend.calls(program.lines) for program in programs)
-        updates = self.module.updates_ahead(1)
-        if forward is None or backward is None or updates is None:
+        plan, updates = self.module.executor.plan, self.module.updates_ahead(1)
+        passes = plan.forward(True).lines, plan.backward(True)[0].lines
+        rules = [rule for rule, _ in updates or ()]
+        size = len(self.rows[0])
+        steps = backends.get("numba").steps(size, gathered, passes, [self.output], rules, kept)
+        if steps is None or updates is None:
             raise NotImplementedError("not every line of this network is compiled")
-        entries = [rule.entry() for rule, _ in updates]
-        return Steps(len(self.rows[0]), gathered, forward, backward, [self.output], entries, kept)
+        return steps
 
     def _run(self, driver: Any, count: int, targets: list[Any]) -> None:
         while count:

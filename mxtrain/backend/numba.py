@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,14 @@ from mxtrain.backend.compiled.products import addresses
 from mxtrain.backend.compiled.rules import CompiledSegment
 from mxtrain.backend.compiled.source import Writer
 from mxtrain.backend.formula import Program
-from mxtrain.backend.numpy import Array, Line, NumpyBackend, RunnableRule
+from mxtrain.backend.numpy import (
+    Array,
+    Gathered,
+    Line,
+    NumpyBackend,
+    RunnableRule,
+    RunnableSteps,
+)
 
 # Shorter functions compile in less time together, and repeated layers share them.
 LONGEST_RUN = 8
@@ -53,14 +61,23 @@ class NumbaBackend(NumpyBackend):
                 run.append((line, piece))
         return [*joined, *self._compiled(run, kept)], kept
 
-    def calls(self, lines: Sequence[Line]) -> list[tuple[int, ...]] | None:
-        """Return compiled lines as addresses to call and their arguments, None if any is not."""
-        found: list[tuple[int, ...]] = []
-        for function, arguments in lines:
-            if not cache.is_compiled(function):
-                return None
-            found.append((address_of(function), *arguments))
-        return found
+    def steps(
+        self,
+        size: int,
+        gathered: Sequence[Gathered],
+        passes: tuple[Sequence[Line], Sequence[Line]],
+        looked_at: Sequence[Array],
+        rules: Sequence[Any],
+        kept: Sequence[Array],
+    ) -> RunnableSteps | None:
+        """Return a driver of compiled functions, None where not everything is compiled."""
+        forward, backward = map(_calls, passes)
+        if forward is None or backward is None or not all(hasattr(r, "entry") for r in rules):
+            return None
+        from mxtrain.backend.compiled.driver import Steps
+
+        entries = [rule.entry() for rule in rules]
+        return Steps(size, gathered, forward, backward, looked_at, entries, kept)
 
     def _piece(self, line: Line) -> Piece | None:
         piece = read_line(line)
@@ -77,3 +94,13 @@ class NumbaBackend(NumpyBackend):
         tables = [np.array(words or [0], np.int64) for words in lists]
         kept += tables
         return [(function, tuple(table.ctypes.data for table in tables))]
+
+
+def _calls(lines: Sequence[Line]) -> list[tuple[int, ...]] | None:
+    """Return compiled lines as addresses to call and their arguments, None if any is not."""
+    found: list[tuple[int, ...]] = []
+    for function, arguments in lines:
+        if not cache.is_compiled(function):
+            return None
+        found.append((address_of(function), *arguments))
+    return found

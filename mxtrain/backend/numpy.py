@@ -17,6 +17,9 @@ from mxtrain.backend.special import erf
 
 Array = np.ndarray[Any, Any]
 Line = tuple[Callable[..., Any], tuple[Any, ...]]
+# The rows of all data, the buffer for those of a batch, and how bytes become floats, if they are
+# scaled, ``(x - offset) * factor`` in double precision: the offsets and the factors of a row.
+Gathered = tuple[Array, Array, tuple[Array, Array] | None]
 Allocate = Callable[[tuple[int, ...], Any], Array]
 
 # Elements of a block: the handful of streams of a rule then stay within the second-level cache.
@@ -288,12 +291,26 @@ class RunnableRule(Protocol):
         """Apply the rule once with these scalar values, in the order the rule names them."""
 
 
+class RunnableSteps(Protocol):
+    """Several training steps in one call."""
+
+    def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> int:
+        """Run a step for each row of `rows` and return how many were learned from.
+
+        Parameters
+        ----------
+        rows : int64, (steps, size): the row numbers of each batch.
+        scalars : for each rule float64, (steps, scalars).
+        targets : for each kept array, memory for as many copies as there are steps.
+        """
+
+
 class NumpyBackend:
     """Kernels on the host, through NumPy."""
 
     name = "numpy"
     xp = np
-    # Whether `calls` can give addresses at all.
+    # Whether `steps` can give anything at all.
     compiles = False
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -331,8 +348,27 @@ class NumpyBackend:
         """
         return list(lines), []
 
-    def calls(self, lines: Sequence[Line]) -> list[tuple[int, ...]] | None:
-        """Return compiled lines as addresses to call and their arguments, None if any is not."""
+    def steps(
+        self,
+        size: int,
+        gathered: Sequence[Gathered],
+        passes: tuple[Sequence[Line], Sequence[Line]],
+        looked_at: Sequence[Array],
+        rules: Sequence[Any],
+        kept: Sequence[Array],
+    ) -> RunnableSteps | None:
+        """Return something that takes several training steps in one call; None: it cannot be had.
+
+        Parameters
+        ----------
+        size : rows of a batch.
+        gathered : where rows come from and go to.
+        passes : the joined lines of forward and backward.
+        looked_at : float arrays; one that is not finite ends the steps before the batch is
+            learned from.
+        rules : the update rules, in order.
+        kept : arrays that are copied, after each step, to where `RunnableSteps.run` says.
+        """
         return None
 
     def synchronize(self) -> None:

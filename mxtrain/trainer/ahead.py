@@ -98,19 +98,14 @@ class Ahead:
         """Make the tables anew where the rules are others than before; False where none can be."""
         if self._steps is not None and all(map(_is, rules, self._rules)):
             return True
-        programs = self._bound.programs()
-        forward, backward = (self._backend.calls(program.lines) for program in programs)
-        if forward is None or backward is None or not all(hasattr(r, "entry") for r in rules):
-            return False
-        from mxtrain.backend.compiled.driver import Steps
-
-        bound, entries = self._bound, [rule.entry() for rule in rules]
+        bound = self._bound
+        forward, backward = (program.lines for program in bound.programs())
         looked_at = [array for array in bound.looked_at if array.dtype.kind == "f"]
-        self._steps = Steps(
-            bound.rows, self._gathered, forward, backward, looked_at, entries, bound.measured
+        self._steps = self._backend.steps(
+            bound.rows, self._gathered, (forward, backward), looked_at, rules, bound.measured
         )
         self._rules = rules
-        return True
+        return self._steps is not None
 
 
 def _is(one: object, other: object) -> bool:

@@ -7,9 +7,10 @@ and truth values, and gives None for everything else: such lines run as they are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,11 +22,24 @@ from mxtrain.backend.special import erf
 _OWN = {greater_of: "maximum", lesser_of: "minimum", select: "where", erf: "erf"}
 NUMBERS = (np.dtype(np.float32), np.dtype(np.float64))
 _TYPES = (*NUMBERS, np.dtype(np.bool_))
-# On more elements than these NumPy is faster, also beside the cost of a call of its own: in double
-# precision, and where functions have vector instructions here as well.
-MOST_SLOW, MOST_SLOW_IN_SINGLE = 256, 1024
-# One accumulator per eight elements loses precision on longer rows; NumPy sums those in pairs.
-LONGEST_ROW = 4096
+
+
+class Limits(NamedTuple):
+    """Sizes beyond which a line is left to NumPy.
+
+    slow, slow_in_single : elements of an operation of many instructions, in double precision, and
+        in single precision where it has vector instructions. row : elements of a row that is
+        summed.
+    """
+
+    slow: float = math.inf
+    slow_in_single: float = math.inf
+    row: float = math.inf
+
+
+# Beyond the first two NumPy is faster, also beside the cost of a call of its own. One accumulator
+# per eight elements loses precision on longer rows; NumPy sums those in pairs.
+PROCESSOR = Limits(slow=256, slow_in_single=1024, row=4096)
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,7 @@ class Transposition:
 Piece = Pointwise | Reduction | Product | Transposition
 
 
-def read_line(line: Line) -> Piece | None:
+def read_line(line: Line, limits: Limits = PROCESSOR) -> Piece | None:
     """Return what a line does, None where that cannot be compiled."""
     kernel, arguments = line
     if kernel is np.dot:
@@ -86,16 +100,16 @@ def read_line(line: Line) -> Piece | None:
     if kernel is np.copyto:
         return _copy(arguments)
     if isinstance(kernel, np.ufunc):
-        return _pointwise(kernel.__name__, arguments)
+        return _pointwise(kernel.__name__, arguments, limits)
     if kernel in _OWN:
-        return _pointwise(_OWN[kernel], arguments)
+        return _pointwise(_OWN[kernel], arguments, limits)
     owner = getattr(kernel, "__self__", None)
     if isinstance(owner, np.ufunc) and kernel.__name__ == "reduce":
-        return _reduction(owner, arguments)
+        return _reduction(owner, arguments, limits)
     return None
 
 
-def _pointwise(op: str, arguments: Sequence[Any]) -> Pointwise | None:
+def _pointwise(op: str, arguments: Sequence[Any], limits: Limits) -> Pointwise | None:
     if op not in EXPRESSIONS or not _are_arrays(arguments):
         return None
     *operands, target = arguments
@@ -104,7 +118,7 @@ def _pointwise(op: str, arguments: Sequence[Any]) -> Pointwise | None:
         return None
     dtype = np.result_type(*operands)
     in_single = op in IN_SINGLE and dtype == np.float32
-    if op in SLOW and target.size > (MOST_SLOW_IN_SINGLE if in_single else MOST_SLOW):
+    if op in SLOW and target.size > (limits.slow_in_single if in_single else limits.slow):
         return None
     if dtype == np.bool_ and op not in ON_TRUTH_VALUES:
         return None
@@ -183,7 +197,7 @@ def may_join(group: Sequence[Pointwise], piece: Pointwise) -> bool:
     return True
 
 
-def _reduction(ufunc: np.ufunc, arguments: Sequence[Any]) -> Reduction | None:
+def _reduction(ufunc: np.ufunc, arguments: Sequence[Any], limits: Limits) -> Reduction | None:
     if len(arguments) != 4 or ufunc.__name__ not in ("add", "maximum"):
         return None
     source, axes, dtype, target = arguments
@@ -200,7 +214,7 @@ def _reduction(ufunc: np.ufunc, arguments: Sequence[Any]) -> Reduction | None:
         return None
     count = int(np.prod([source.shape[axis] for axis in along], dtype=np.int64))
     rows = source.size // count if inner else count
-    if inner and count > LONGEST_ROW:
+    if inner and count > limits.row:
         return None
     return Reduction(ufunc.__name__, source, target, rows, source.size // rows, inner)
 

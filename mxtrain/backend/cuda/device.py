@@ -1,0 +1,234 @@
+"""A CUDA device by way of CuPy: memory that the host sees as well, launches, captured graphs.
+
+Buffers are managed memory: one address for host and device, whose pages move to who uses them.
+Everything outside the kernels of a plan so works on them as NumPy arrays: initializers, files,
+metrics, and operators that have no kernel here. Who touches them on the host calls `synchronize`
+first; programs do so at their end.
+"""
+
+from __future__ import annotations
+
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.util import find_spec
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from mxtrain.backend.compiled.lines import Product
+from mxtrain.backend.cuda.kernel import NAME, Kernel
+from mxtrain.backend.numpy import Array
+from mxtrain.errors import MXNetError
+
+# No fused multiply-adds: sums and products are rounded one by one, as NumPy rounds them.
+OPTIONS = ("--std=c++17", "--fmad=false")
+
+
+class Launch:
+    """A kernel with its arguments, ready to run.
+
+    Parameters
+    ----------
+    function : called with (blocks, threads, arguments).
+    kernel : what it runs.
+    halt : the address of the word that stops it.
+    """
+
+    def __init__(self, function: Callable[..., None], kernel: Kernel, halt: int) -> None:
+        self._function, self._kernel = function, kernel
+        self._arguments = tuple(map(np.int64, (halt, *kernel.words)))
+
+    def __call__(self) -> None:
+        """Put it into the queue of the device."""
+        kernel = self._kernel
+        self._function((kernel.blocks,), kernel.threads, self._arguments)
+
+    def bound_to(self, halt: int) -> Launch:
+        """Return the same launch, stopped by another word."""
+        return Launch(self._function, self._kernel, halt)
+
+
+class Multiply:
+    """A matrix product by the BLAS of the device; it only ever writes buffers of its step."""
+
+    def __init__(self, multiply: Callable[[], None]) -> None:
+        self._multiply = multiply
+
+    def __call__(self) -> None:
+        """Put it into the queue of the device."""
+        self._multiply()
+
+    def bound_to(self, halt: int) -> Multiply:
+        """Return itself: nothing stops a product."""
+        return self
+
+
+class Repeated:
+    """Launches that are repeated one by one, where they could not be captured."""
+
+    def __init__(self, launches: Sequence[Callable[[], None]]) -> None:
+        self._launches = launches
+
+    def launch(self) -> None:
+        """Run them once."""
+        for launch in self._launches:
+            launch()
+
+
+class _Block:
+    """Managed memory as NumPy sees it; the array made of it keeps it alive."""
+
+    def __init__(self, memory: Any, nbytes: int) -> None:
+        self.memory = memory
+        self.__array_interface__ = {
+            "shape": (nbytes,),
+            "typestr": "|u1",
+            "data": (memory.ptr, False),
+            "version": 3,
+        }
+
+
+class Device:
+    """A device by its number.
+
+    MXNetError where CuPy, a driver or the device is missing.
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        reason = problem(number)
+        if reason:
+            raise MXNetError(reason)
+        import cupy
+
+        self._cupy, self.number = cupy, number
+        self._device = cupy.cuda.Device(number)
+        with self._device:
+            self._stream = cupy.cuda.Stream(non_blocking=True)
+        self._pool = cupy.cuda.MemoryPool(cupy.cuda.malloc_managed)
+        self._starts: list[int] = []
+        self._ends: dict[int, int] = {}
+        self._functions: dict[str, Callable[..., None]] = {}
+        self.no_halt = self.empty((1,), np.dtype(np.int64))
+        self.no_halt[:] = 0
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return memory that host and device see, with unspecified contents.
+
+        MXNetError where there is none left.
+        """
+        nbytes = prod(shape) * dtype.itemsize
+        if not nbytes:
+            return np.empty(shape, dtype)
+        try:
+            with self._device:
+                memory = self._pool.malloc(nbytes)
+        except self._cupy.cuda.memory.OutOfMemoryError:
+            raise MXNetError(
+                f"GPU {self.number} has no room for a buffer of {nbytes:,} bytes (shape {shape}); "
+                "reduce data.batch_size or the network"
+            ) from None
+        self._remember(memory.ptr, nbytes)
+        array: Array = np.asarray(_Block(memory, nbytes)).view(dtype).reshape(shape)
+        return array
+
+    def _remember(self, start: int, nbytes: int) -> None:
+        if start not in self._ends:
+            self._starts.insert(bisect_right(self._starts, start), start)
+        self._ends[start] = max(self._ends.get(start, 0), start + nbytes)
+
+    def owns(self, array: Array) -> bool:
+        """Whether the device sees an array."""
+        start = array.__array_interface__["data"][0]
+        place = bisect_right(self._starts, start)
+        return bool(place) and start < self._ends[self._starts[place - 1]]
+
+    def copied(self, array: Array) -> Array:
+        """Return an array with the same contents that the device sees."""
+        if self.owns(array):
+            return array
+        made = self.empty(array.shape, array.dtype)
+        np.copyto(made, array)
+        return made
+
+    def launch(self, kernel: Kernel, halt: int) -> Launch:
+        """Compile a kernel, unless its source is known, and return it ready to run."""
+        if kernel.source not in self._functions:
+            with self._device:
+                raw = self._cupy.RawKernel(kernel.source, NAME, options=OPTIONS)
+                function = raw.kernel
+            stream = self._stream
+            self._functions[kernel.source] = lambda blocks, threads, arguments: function(
+                blocks, threads, arguments, stream=stream
+            )
+        return Launch(self._functions[kernel.source], kernel, halt)
+
+    def multiply(self, piece: Product) -> Multiply:
+        """Return a matrix product, ready to run."""
+        left, right, target = map(self._view, (piece.left, piece.right, piece.target))
+        cupy, stream = self._cupy, self._stream
+
+        def run() -> None:
+            with stream:
+                cupy.dot(left, right, out=target)
+
+        return Multiply(run)
+
+    def _view(self, array: Array) -> Any:
+        """Return memory as CuPy's array."""
+        cuda = self._cupy.cuda
+        start = array.__array_interface__["data"][0]
+        memory = cuda.UnownedMemory(start, array.nbytes, array, self.number)
+        pointer = cuda.MemoryPointer(memory, 0)
+        return self._cupy.ndarray(array.shape, array.dtype, pointer, strides=array.strides)
+
+    def captured(self, launches: Sequence[Callable[[], None]]) -> Any:
+        """Return something whose ``launch`` runs all of them at the cost of one launch."""
+        stream = self._stream
+        try:
+            with stream:
+                stream.begin_capture()
+                try:
+                    for launch in launches:
+                        launch()
+                finally:
+                    graph = stream.end_capture()
+        except self._cupy.cuda.runtime.CUDARuntimeError as error:
+            warnings.warn(f"steps are not captured ({error}): each is launched", stacklevel=2)
+            return Repeated(launches)
+        return _Graph(graph, stream)
+
+    def synchronize(self) -> None:
+        """Wait until everything in the queue has run."""
+        self._stream.synchronize()
+
+
+class _Graph:
+    def __init__(self, graph: Any, stream: Any) -> None:
+        self._graph, self._stream = graph, stream
+
+    def launch(self) -> None:
+        self._graph.launch(self._stream)
+
+
+@cache
+def problem(number: int = 0) -> str:
+    """Return why there is no such device, in one line; empty if there is."""
+    if find_spec("cupy") is None:
+        from mxtrain.backend import missing
+
+        return missing("cupy")
+    import cupy
+
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return (
+            f"backend 'cupy' finds no NVIDIA driver that it can use ({error}); install one, or "
+            "take backend 'numpy' or 'numba'"
+        )
+    if number >= count:
+        return f"there is no GPU {number}: {count} found, numbered from 0"
+    return ""

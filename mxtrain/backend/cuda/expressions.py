@@ -1,0 +1,78 @@
+"""The element-wise operations of a plan as CUDA C++.
+
+Every text is over ``a``, ``b`` and ``c``, variables of one type that the text calls ``F``. Numbers
+come out as NumPy computes them: comparisons with NaN, the sign of zero and the order of rounding.
+"""
+
+from __future__ import annotations
+
+import re
+
+TEXTS = {
+    "copy": "a",
+    "negative": "-a",
+    "absolute": "fabs(a)",
+    "sign": "(a != a ? a : F(a > F(0)) - F(a < F(0)))",
+    "square": "a * a",
+    "sqrt": "sqrt(a)",
+    "reciprocal": "F(1) / a",
+    "floor": "floor(a)",
+    "ceil": "ceil(a)",
+    "rint": "rint(a)",
+    "trunc": "trunc(a)",
+    "exp": "exp(a)",
+    "expm1": "expm1(a)",
+    "log": "log(a)",
+    "log1p": "log1p(a)",
+    "sin": "sin(a)",
+    "cos": "cos(a)",
+    "tanh": "tanh(a)",
+    "erf": "erf(a)",
+    "cbrt": "cbrt(a)",
+    "add": "a + b",
+    "subtract": "a - b",
+    "multiply": "a * b",
+    "divide": "a / b",
+    "power": "pow(a, b)",
+    "maximum": "(a >= b || a != a ? a : b)",
+    "minimum": "(a <= b || a != a ? a : b)",
+    "copysign": "copysign(a, b)",
+    "greater": "a > b",
+    "greater_equal": "a >= b",
+    "less": "a < b",
+    "less_equal": "a <= b",
+    "equal": "a == b",
+    "not_equal": "a != b",
+    "isfinite": "a - a == F(0)",
+    "logical_and": "a != F(0) && b != F(0)",
+    "logical_or": "a != F(0) || b != F(0)",
+    "logical_not": "a == F(0)",
+    "where": "(a != F(0) ? b : c)",
+}
+
+TYPES = {"float32": "float", "float64": "double", "bool": "truth"}
+
+_NAME = re.compile(r"(?<![\w.])([Fabc])(?!\w)")
+
+
+def filled_in(op: str, kind: str, operands: list[str]) -> str:
+    """Return the text of an operation over operands of a type.
+
+    >>> filled_in("multiply", "float", ["x", "y"])
+    '(x * y)'
+    """
+    scope = {"F": kind, **dict(zip("abc", operands, strict=False))}
+    return f"({_NAME.sub(lambda found: scope[found[1]], TEXTS[op])})"
+
+
+def literal(value: float, kind: str) -> str:
+    """Return a number, as an array of that type would hold it.
+
+    >>> literal(0.5, "float"), literal(float("-inf"), "double")
+    ('float(0x1.0000000000000p-1)', 'double(-INFINITY)')
+    """
+    if value != value:
+        return f"{kind}(NAN)"
+    if value in (float("inf"), float("-inf")):
+        return f"{kind}({'-' * (value < 0)}INFINITY)"
+    return f"{kind}({float(value).hex()})"

@@ -1,0 +1,72 @@
+"""`Kernel`: source, the shape of its launch, and its arguments; all that a device needs.
+
+A kernel runs nothing once the word that its first argument points to is not zero: so a step whose
+outputs are not finite leaves everything as it was, without the host having to look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Words are whole numbers of 64 bits: addresses, lengths and strides.
+NAME = "run"
+THREADS = 256
+MOST_BLOCKS = 4096
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A launch of a generated function.
+
+    Attributes
+    ----------
+    source : CUDA C++ of a function called ``run``.
+    blocks, threads : the launch; threads are (x, y).
+    words : its arguments after the address of the halting word.
+    """
+
+    source: str
+    blocks: int
+    threads: tuple[int, int]
+    words: tuple[int, ...]
+
+
+# A body is written as phases. On a device every thread runs a phase and then waits for the others
+# of its block; a machine without one can run the threads of a phase one after the other.
+HEADER = """\
+#ifdef __CUDACC_RTC__
+#define PHASE
+#define NEXT_PHASE __syncthreads();
+#define SHARED __shared__
+#define X threadIdx.x
+#define Y threadIdx.y
+#define BLOCK blockIdx.x
+#define BLOCKS gridDim.x
+#define KERNEL extern "C" __global__ void
+#endif
+typedef long long word;
+typedef unsigned char truth;
+"""
+
+
+def function(parameters: list[str], body: str) -> str:
+    """Return the source of a function with these parameters after the halting word."""
+    listed = ", ".join(["const int* halt", *parameters])
+    return f"{HEADER}KERNEL {NAME}({listed}) {{\n    if (*halt) return;\n{body}}}\n"
+
+
+def elementwise(count: int) -> tuple[int, tuple[int, int]]:
+    """Return the blocks and threads for so many elements.
+
+    >>> elementwise(1000)
+    (4, (256, 1))
+    """
+    return max(1, min(-(-count // THREADS), MOST_BLOCKS)), (THREADS, 1)
+
+
+def loop(count: str) -> str:
+    """Return the head of a loop over elements that all threads share."""
+    return (
+        f"    PHASE for (word i = (word)BLOCK * {THREADS} + X; i < {count}; "
+        f"i += (word)BLOCKS * {THREADS}) {{\n"
+    )

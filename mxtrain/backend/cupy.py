@@ -1,0 +1,152 @@
+"""The CuPy backend: runs of lines and update rules as kernels of an NVIDIA GPU.
+
+The plan is that of the other backends, over memory that host and device see. Lines whose meaning
+`lines.py` knows become kernels and products of cuBLAS; others run on the host, on the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mxtrain.backend.compiled.lines import Limits, Piece, Product, Reduction, Transposition
+from mxtrain.backend.compiled.lines import read_line as read
+from mxtrain.backend.compiled.source import arrays_of, grouped
+from mxtrain.backend.cuda.device import Device
+from mxtrain.backend.cuda.pieces import address_of, pointwise, reduction, transposition
+from mxtrain.backend.cuda.rules import rule
+from mxtrain.backend.cuda.steps import DeviceSteps
+from mxtrain.backend.formula import Program
+from mxtrain.backend.numpy import Array, Gathered, Line, NumpyBackend, RunnableRule
+
+
+class CupyBackend(NumpyBackend):
+    """Kernels on a device where that is possible and on the host elsewhere.
+
+    Parameters
+    ----------
+    device : where they run.
+    """
+
+    name = "cupy"
+    compiles = True
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return a new buffer with unspecified contents."""
+        return self.device.empty(shape, np.dtype(dtype))
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return a new buffer of zeros."""
+        made = self.empty(shape, dtype)
+        made[...] = 0
+        return made
+
+    def from_host(self, array: Array) -> Array:
+        """Return an array with these contents that the device sees."""
+        return self.device.copied(array)
+
+    def segment(
+        self, program: Program, arrays: Sequence[Array], targets: Sequence[int]
+    ) -> RunnableRule:
+        """Bind an update rule to flat arrays."""
+        if arrays[0].dtype not in (np.float32, np.float64) or not self._are_here(arrays):
+            return super().segment(program, arrays, targets)
+        return DeviceSegment(self.device, program, arrays, targets)
+
+    def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:
+        """Return launches of kernels, and lines for the host between them."""
+        joined: list[Line] = []
+        run: list[Piece] = []
+        for line in lines:
+            piece = self._piece(line)
+            if piece is not None:
+                run.append(piece)
+                continue
+            joined += self._launches(run)
+            joined.append(line)
+            run = []
+        return [*joined, *self._launches(run)], []
+
+    def steps(
+        self,
+        size: int,
+        gathered: Sequence[Gathered],
+        passes: tuple[Sequence[Line], Sequence[Line]],
+        looked_at: Sequence[Array],
+        rules: Sequence[Any],
+        kept: Sequence[Array],
+    ) -> DeviceSteps | None:
+        """Return a step that is captured and replayed, None where the host has a part in it."""
+        launches = [self._only_launches(lines) for lines in passes]
+        if None in launches or not all(isinstance(one, DeviceSegment) for one in rules):
+            return None
+        forward, backward = ([*one] for one in launches if one is not None)
+        return DeviceSteps(self.device, size, gathered, forward, backward, looked_at, rules, kept)
+
+    def synchronize(self) -> None:
+        """Wait until everything asked for has been computed."""
+        self.device.synchronize()
+
+    def _only_launches(self, lines: Sequence[Line]) -> list[Any] | None:
+        calls = [kernel for kernel, _ in lines if kernel != self.device.synchronize]
+        return calls if all(hasattr(call, "bound_to") for call in calls) else None
+
+    def _piece(self, line: Line) -> Piece | None:
+        piece = read(line, Limits())
+        return piece if piece is not None and self._are_here(arrays_of(piece)) else None
+
+    def _are_here(self, arrays: Sequence[Array]) -> bool:
+        return all(map(self.device.owns, arrays))
+
+    def _launches(self, run: Sequence[Piece]) -> list[Line]:
+        """Return the launches of a run; the host may look when they are through."""
+        launches: list[Line] = [(self._launch(group), ()) for group in grouped(run)]
+        return [*launches, (self.device.synchronize, ())] if launches else []
+
+    def _launch(self, group: Sequence[Any]) -> Callable[[], None]:
+        first = group[0]
+        if isinstance(first, Product):
+            return self.device.multiply(first)
+        if isinstance(first, Reduction):
+            kernel = reduction(first)
+        elif isinstance(first, Transposition):
+            kernel = transposition(first)
+        else:
+            kernel = pointwise(group)
+        return self.device.launch(kernel, address_of(self.device.no_halt))
+
+
+class DeviceSegment:
+    """A rule bound to equally long flat arrays of a device, run as one kernel.
+
+    Parameters are those of the NumPy backend's `Segment`.
+    """
+
+    def __init__(
+        self, device: Device, program: Program, arrays: Sequence[Array], targets: Sequence[int]
+    ) -> None:
+        self._device, self._bound = device, (program, list(arrays), tuple(targets))
+        self._table = device.empty((max(len(program.scalars), 1),), np.dtype(np.float64))
+        self._counter = device.empty((1,), np.dtype(np.int64))
+        self._counter[0] = 0
+        self.nbytes = self._table.nbytes + self._counter.nbytes
+        self._values: tuple[float, ...] | None = None
+        self._run = self.launch(
+            address_of(self._table), address_of(self._counter), address_of(device.no_halt)
+        )
+
+    def launch(self, table: int, counter: int, halt: int) -> Callable[[], None]:
+        """Return the launch that reads its scalars from a table, in the row of a counter."""
+        return self._device.launch(rule(*self._bound, table, counter), halt)
+
+    def run(self, scalars: tuple[float, ...]) -> None:
+        """Apply the rule once with these scalar values, in the order the rule names them."""
+        if scalars != self._values:
+            self._table[: len(scalars)] = self._values = scalars
+        self._run()
+        self._device.synchronize()

@@ -1,0 +1,129 @@
+"""A stand-in for a CUDA device: kernels are compiled by a C++ compiler and run on the host.
+
+The threads of a block run one after the other, phase by phase. What a device would compute is
+computed; how fast, and what a driver makes of it, is not told.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mxtrain.backend.compiled.lines import Product
+from mxtrain.backend.cuda.device import Launch, Multiply, Repeated
+from mxtrain.backend.cuda.kernel import Kernel
+
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+# CUDA's functions are overloaded for float and double; no fused multiply-adds, as on the device.
+BEFORE = """\
+#include <cmath>
+using namespace std;
+static int X, Y, WIDE, HIGH;
+static long long BLOCK, BLOCKS;
+#define PHASE for (Y = 0; Y < HIGH; ++Y) for (X = 0; X < WIDE; ++X)
+#define NEXT_PHASE
+#define SHARED static
+#define KERNEL static void
+"""
+OPTIONS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-x", "c++")
+
+
+def program(source: str) -> str:
+    """Return a kernel with a function around it that runs all blocks."""
+    parameters = re.search(r"KERNEL run\((.*?)\) \{", source)
+    assert parameters is not None
+    casts = [
+        f"({' '.join(parameter.split()[:-1])})words[{number}]"
+        for number, parameter in enumerate(parameters[1].split(", "))
+    ]
+    return f"""{BEFORE}{source}
+extern "C" void drive(long long blocks, int wide, int high, const long long* words) {{
+    WIDE = wide, HIGH = high, BLOCKS = blocks;
+    for (BLOCK = 0; BLOCK < BLOCKS; ++BLOCK) run({", ".join(casts)});
+}}
+"""
+
+
+class HostDevice:
+    """What `mxtrain.backend.cuda.device.Device` does, on the host."""
+
+    number = 0
+
+    def __init__(self) -> None:
+        self._folder = Path(os.environ["MXTRAIN_CACHE"]) / "host-kernels"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._kept: list[np.ndarray] = []  # so that no other array gets their addresses
+        self._functions: dict[str, Any] = {}
+        self.replays: list[int] = []
+        self.no_halt = self.empty((1,), np.dtype("i8"))
+        self.no_halt[:] = 0
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        # Nothing may rely on zeros.
+        raw = np.full(prod(shape) * dtype.itemsize, 0xA5, np.uint8)
+        self._kept.append(raw)
+        return raw.view(dtype).reshape(shape)
+
+    def owns(self, array: np.ndarray) -> bool:
+        start = array.__array_interface__["data"][0]
+        return any(
+            raw.ctypes.data <= start < raw.ctypes.data + max(raw.nbytes, 1) for raw in self._kept
+        )
+
+    def copied(self, array: np.ndarray) -> np.ndarray:
+        if self.owns(array):
+            return array
+        made = self.empty(array.shape, array.dtype)
+        np.copyto(made, array)
+        return made
+
+    def launch(self, kernel: Kernel, halt: int) -> Launch:
+        return Launch(self._function(kernel.source), kernel, halt)
+
+    def _function(self, source: str) -> Callable[..., None]:
+        if source not in self._functions:
+            whole = program(source)
+            path = self._folder / f"k{hashlib.sha256(whole.encode()).hexdigest()[:24]}.so"
+            if not path.exists():
+                assert COMPILER is not None
+                beside = path.with_suffix(f".{os.getpid()}")
+                command = [COMPILER, *OPTIONS, "-o", str(beside), "-"]
+                subprocess.run(command, input=whole.encode(), check=True)
+                beside.replace(path)
+            drive = ctypes.CDLL(str(path)).drive
+
+            def run(blocks: tuple[int], threads: tuple[int, int], arguments: Any) -> None:
+                words = np.array(arguments, np.int64)
+                drive(ctypes.c_longlong(blocks[0]), *threads, ctypes.c_void_p(words.ctypes.data))
+
+            self._functions[source] = run
+        return self._functions[source]
+
+    def multiply(self, piece: Product) -> Multiply:
+        def run() -> None:
+            np.dot(piece.left, piece.right, piece.target)
+
+        return Multiply(run)
+
+    def captured(self, launches: Sequence[Callable[[], None]]) -> Repeated:
+        device = self
+
+        class Replay(Repeated):
+            def launch(self) -> None:
+                device.replays.append(len(launches))
+                super().launch()
+
+        return Replay(list(launches))
+
+    def synchronize(self) -> None:
+        pass
