@@ -3,7 +3,7 @@
 A backend has a ``name``, the array namespace ``xp``, buffers (``empty``, ``zeros``,
 ``from_host``, ``to_host``), ``lower`` (a formula over given buffers), ``join`` (lines of a plan
 into fewer), ``segment`` (an update rule over flat arrays) and ``synchronize``. Backends are
-imported only when chosen.
+imported only when chosen. ``cupy:1`` names the second GPU.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from mxtrain.errors import MXNetError, unknown_name
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import NumpyBackend
 
-NAMES = ("numpy", "numba")
-
-
+NAMES = ("numpy", "numba", "cupy")
 VARIABLE = "MXTRAIN_BACKEND"
 
 
 def get(name: str | None = None) -> NumpyBackend:
     """Return the backend called `name`; None: the one ``$MXTRAIN_BACKEND`` names, or NumPy.
 
-    ValueError for an unknown one, MXNetError for one whose package is not installed.
+    ValueError for an unknown one, MXNetError for one that cannot run here.
     """
     return _get(name or default())
 
@@ -39,16 +37,52 @@ def default() -> str:
 
 def installed() -> tuple[str, ...]:
     """Return the names of the backends that can run here."""
-    return tuple(name for name in NAMES if find_spec(name) is not None)
+    return tuple(name for name in NAMES if not problem(name))
+
+
+def problem(name: str) -> str:
+    """Return why a backend cannot run here, in one line; empty if it can.
+
+    ValueError for an unknown one.
+    """
+    kind, number = _parsed(name)
+    if kind == "numba":
+        return "" if find_spec("numba") is not None else missing("numba")
+    if kind == "cupy":
+        from mxtrain.backend.cuda.device import problem as problem_of_device
+
+        return problem_of_device(number)
+    return ""
+
+
+def on_device(name: str, number: int) -> str:
+    """Return the name of a backend on a GPU by its number.
+
+    >>> on_device("cupy", 1), on_device("cupy", 0), on_device("numpy", 0)
+    ('cupy:1', 'cupy', 'numpy')
+    """
+    return f"{name}:{number}" if number else name
+
+
+def _parsed(name: str) -> tuple[str, int]:
+    kind, _, number = name.partition(":")
+    if kind not in NAMES or (number and (kind != "cupy" or not number.isdecimal())):
+        raise ValueError(unknown_name("backend", name, NAMES))
+    return kind, int(number or 0)
 
 
 @cache
 def _get(name: str) -> NumpyBackend:
-    if name not in NAMES:
-        raise ValueError(unknown_name("backend", name, NAMES))
-    if name == "numba":
-        if find_spec("numba") is None:
-            raise MXNetError(missing(name))
+    kind, number = _parsed(name)
+    if kind == "cupy":
+        from mxtrain.backend.cuda.device import open_device
+        from mxtrain.backend.cupy import CupyBackend
+
+        return CupyBackend(open_device(number))
+    reason = problem(name)
+    if reason:
+        raise MXNetError(reason)
+    if kind == "numba":
         from mxtrain.backend.numba import NumbaBackend
 
         return NumbaBackend()

@@ -19,7 +19,15 @@ from mxtrain.backend.cuda.pieces import address_of, pointwise, reduction, transp
 from mxtrain.backend.cuda.rules import rule
 from mxtrain.backend.cuda.steps import DeviceSteps
 from mxtrain.backend.formula import Program
-from mxtrain.backend.numpy import Array, Gathered, Line, NumpyBackend, RunnableRule
+from mxtrain.backend.numpy import (
+    Allocate,
+    Array,
+    Gathered,
+    Line,
+    Lowering,
+    NumpyBackend,
+    RunnableRule,
+)
 
 
 class CupyBackend(NumpyBackend):
@@ -49,6 +57,17 @@ class CupyBackend(NumpyBackend):
     def from_host(self, array: Array) -> Array:
         """Return an array with these contents that the device sees."""
         return self.device.copied(array)
+
+    def lower(
+        self, program: Program, arrays: Sequence[Array], outs: Sequence[Array], allocate: Allocate
+    ) -> Lowering:
+        """Lower a formula to lines over given buffers."""
+        return Lowering(program, arrays, outs, allocate, self._box)
+
+    def _box(self, value: Any, dtype: Any) -> Array:
+        made = self.empty((), dtype)
+        made[()] = value
+        return made
 
     def segment(
         self, program: Program, arrays: Sequence[Array], targets: Sequence[int]

@@ -60,15 +60,22 @@ class Lowering:
     arrays : the buffers of its arrays; they broadcast against each other.
     outs : where each output goes; may be among `arrays` (an update in place).
     allocate : called with (shape, dtype) for each scratch register.
+    box : called with (value, dtype) for each number that is no array.
     """
 
     def __init__(
-        self, program: Program, arrays: Sequence[Array], outs: Sequence[Array], allocate: Allocate
+        self,
+        program: Program,
+        arrays: Sequence[Array],
+        outs: Sequence[Array],
+        allocate: Allocate,
+        box: Callable[[Any, Any], Array] = np.array,
     ) -> None:
+        self._box = box
         self.dtype = outs[0].dtype if outs else arrays[0].dtype
         self.program = program
         self.arrays, self.outs = list(arrays), list(outs)
-        self.scalars = [np.zeros((), self.dtype) for _ in program.scalars]
+        self.scalars = [box(0, self.dtype) for _ in program.scalars]
         self.scalar_lines: list[Line] = []
         self.lines: list[Line] = []
         self._allocate = allocate
@@ -91,7 +98,7 @@ class Lowering:
         kernel = _KERNELS.get(instruction.op) or getattr(np, instruction.op)
         if instruction.is_scalar:
             dtype = np.bool_ if instruction.op in TRUTH_VALUED else self.dtype
-            self._values[number] = np.zeros((), dtype)
+            self._values[number] = self._box(0, dtype)
             self.scalar_lines.append((kernel, (*operands, self._values[number])))
             return
         self._release_targets(number)
@@ -102,7 +109,7 @@ class Lowering:
 
     def _operand(self, ref: Ref) -> Array:
         if ref.kind == "literal":
-            return np.array(ref.index, self.dtype)
+            return self._box(ref.index, self.dtype)
         number: int = ref.index
         if ref.kind == "array":
             return self.arrays[number]

@@ -79,6 +79,7 @@ def command(
     config: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
+    device: int | None,
     seed: int | None,
     names: tuple[str, ...] | None,
     rates: tuple[float, ...] | None,
@@ -103,7 +104,7 @@ def command(
     Exit codes: 0 done, 1 no trial learned to the end, 2 the config or the command line is wrong,
     130 interrupted (143 by SIGTERM, 129 by SIGHUP).
     """
-    spec = load_spec(config, overrides, backend, seed)
+    spec = load_spec(config, overrides, backend, device, seed)
     from mxtrain.console.comparing import make_compare_reporter
     from mxtrain.trainer.compare.compare import compare
 

@@ -33,6 +33,7 @@ def command(
     config: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
+    device: int | None,
     seed: int | None,
     output: Path | None,
     overwrite: bool,
@@ -62,7 +63,7 @@ def command(
     found = _found(resume, force, output, overwrite, bool(given))
     if found is not None and config is None:
         config = found.config
-    spec = load_spec(config, (*overrides, *given), backend, seed)
+    spec = load_spec(config, (*overrides, *given), backend, device, seed)
     shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
 

@@ -30,6 +30,7 @@ def command(
     config: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
+    device: int | None,
     seed: int | None,
     dump: Path | None,
     quiet: bool,
@@ -41,7 +42,7 @@ def command(
     deviation, smallest and largest value. "mxtrain fit" starts from the same bits.
     """
     target = None if dump is None else _with_ending(dump)
-    spec = load_spec(config, overrides, backend, seed)
+    spec = load_spec(config, overrides, backend, device, seed)
     from mxtrain.trainer.preview import initial_weights
 
     weights = initial_weights(spec)

@@ -24,6 +24,7 @@ def command(
     config: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
+    device: int | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -32,7 +33,7 @@ def command(
     These are the rates that "mxtrain fit" uses, as a table and a plot. With --json there is one
     number per update.
     """
-    spec = load_spec(config, overrides, backend, seed)
+    spec = load_spec(config, overrides, backend, device, seed)
     from mxtrain.trainer.preview import rates
 
     found = rates(spec)

@@ -25,6 +25,9 @@ _DECORATORS: dict[str, Callable[[Any], Any]] = {
     "backend": click.option(
         "--backend", type=click.Choice(["numpy", "numba", "cupy"]), help="Where kernels run."
     ),
+    "device": click.option(
+        "--device", type=click.IntRange(min=0), help="Number of the GPU, with --backend cupy."
+    ),
     "seed": click.option(
         "--seed", type=click.IntRange(min=0), help="Decides every random number of the run."
     ),
@@ -48,7 +51,7 @@ _DECORATORS: dict[str, Callable[[Any], Any]] = {
     "as_json": click.option("--json", "as_json", is_flag=True, help="Write JSON."),
 }
 
-CONFIG_OPTIONS = ("config", "overrides", "backend", "seed")
+CONFIG_OPTIONS = ("config", "overrides", "backend", "device", "seed")
 
 
 def shared(*names: str) -> Callable[[F], F]:
@@ -77,13 +80,19 @@ def load_plugins(entries: tuple[str, ...]) -> None:
 
 
 def load_spec(
-    config: Path | None, overrides: tuple[str, ...], backend: str | None, seed: int | None
+    config: Path | None,
+    overrides: tuple[str, ...],
+    backend: str | None,
+    device: int | None,
+    seed: int | None,
 ) -> Any:
     """Return the checked `RunSpec` of the command line (ConfigErrors, UserError)."""
     path = find_config(config)
     given = list(overrides)
     if backend is not None:
         given.append(f"backend={backend}")
+    if device is not None:
+        given.append(f"device={device}")
     if seed is not None:
         given.append(f"seed={seed}")
     from mxtrain.config import load

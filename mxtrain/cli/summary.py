@@ -20,6 +20,7 @@ def command(
     config: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
+    device: int | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -29,7 +30,7 @@ def command(
     and of its eval rows included. The program itself comes on top, and so does, for a moment before
     training begins, what reading the data takes.
     """
-    spec = load_spec(config, overrides, backend, seed)
+    spec = load_spec(config, overrides, backend, device, seed)
     from mxtrain.trainer.preview import summary
 
     found = summary(spec)

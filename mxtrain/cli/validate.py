@@ -15,6 +15,7 @@ def command(
     config: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
+    device: int | None,
     seed: int | None,
     quiet: bool,
     as_json: bool,
@@ -28,7 +29,7 @@ def command(
 
     path = find_config(config)
     try:
-        load_spec(path, overrides, backend, seed)
+        load_spec(path, overrides, backend, device, seed)
     except ConfigErrors as errors:
         if not as_json:
             raise

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mxtrain.backend import missing
+from mxtrain.backend import NAMES, on_device, problem
 from mxtrain.config import override, plugins
 from mxtrain.config.base_rate import with_base_rate
 from mxtrain.config.compare import read_compare
@@ -190,11 +189,12 @@ def _check_backend(root: Node, context: Context) -> None:
     node = root.value.get("backend")
     if node is None:
         return
-    if node.value == "cupy":
-        text = "cupy is not there yet in this version; use numpy or numba"
-        context.problems.add(node.mark, "backend", text)
-    elif node.value == "numba" and find_spec("numba") is None:
-        context.problems.add(node.mark, "backend", missing("numba"))
+    device = root.value.get("device")
+    number = device.value if device is not None else 0
+    if node.value in NAMES and isinstance(number, int) and number >= 0:
+        reason = problem(on_device(node.value, number if node.value == "cupy" else 0))
+        if reason:
+            context.problems.add(node.mark, "backend", reason)
 
 
 def _elsewhere() -> dict[str, str]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Lt, MinLen
 
+from mxtrain.backend import on_device
+
 Kind = Literal["table", "npz", "idx"]
 
 
@@ -199,6 +201,7 @@ class RunSpec:
 
     seed: Annotated[int, Ge(0), "decides every random number of the run"] = 0
     backend: Annotated[Literal["numpy", "numba", "cupy"], "where kernels run"] = "numpy"
+    device: Annotated[int, Ge(0), "number of the GPU, with backend: cupy"] = 0
     threads: Annotated[
         int | None,
         Ge(1),
@@ -213,3 +216,8 @@ class RunSpec:
     lr_scheduler: Annotated[Component | None, "how the learning rate moves"] = None
     fit: Annotated[FitSpec, "the training loop"] = FitSpec()
     compare: Annotated[CompareSpec | None, "what mxtrain compare tries"] = None
+
+    @property
+    def runs_on(self) -> str:
+        """The backend by its full name: ``cupy:1`` is the second GPU."""
+        return on_device(self.backend, self.device)

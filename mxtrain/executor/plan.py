@@ -332,7 +332,7 @@ class _BackwardBuilder:
             if isinstance(array, RowSparseNDArray):
                 line: Line = (clear_rows, (array,))
             else:
-                line = (xp.copyto, (array, np.zeros((), array.dtype)))
+                line = (xp.copyto, (array, self.plan.backend.zeros((), array.dtype)))
             self._add_step(None, "backward", [line], [])
 
     def _add_step(

@@ -61,8 +61,7 @@ class GraphModule(BaseModule):
         backend: str | None = None,
     ) -> None:
         super().__init__(logger)
-        _check_device(context)
-        self._symbol, self._backend = symbol, backend or backends.default()
+        self._symbol, self._backend = symbol, backend or _backend_on(_device(context))
         self._roles = Roles(
             symbol, data_names or (), label_names or (), state_names or (), fixed_param_names or ()
         )
@@ -351,12 +350,18 @@ class GraphModule(BaseModule):
         self._memory.watch(mon)
 
 
-def _check_device(context: Context | Sequence[Context] | None) -> None:
+def _device(context: Context | Sequence[Context] | None) -> Context:
     devices = [context] if isinstance(context, Context) else list(context or [cpu()])
     if len(devices) != 1:
         raise MXNetError(f"a module runs on one device, {len(devices)} were given: {devices}")
-    if devices[0].device_type != "cpu":
-        raise MXNetError(f"there is no backend for {devices[0]}; use cpu()")
+    return devices[0]
+
+
+def _backend_on(device: Context) -> str:
+    """Return the backend that runs on a device."""
+    if device.device_type == "gpu":
+        return backends.on_device("cupy", device.device_id)
+    return backends.default()
 
 
 def _warn(text: str) -> None:

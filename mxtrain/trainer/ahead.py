@@ -49,7 +49,7 @@ class Ahead:
     ) -> None:
         self._module, self._bound, self._measure = built.module, bound, measure
         self._gathered = loader.gathered(bound.data, bound.labels)
-        self._backend = backends.get(built.spec.backend)
+        self._backend = backends.get(built.spec.runs_on)
         self._steps: Any = None
         self._rules: list[Any] = []
         self._seconds = FIRST_GUESS  # of a batch

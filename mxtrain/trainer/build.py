@@ -86,7 +86,7 @@ def _bound_module(spec: RunSpec, symbol: Symbol, data: RunData, labels: Sequence
         label_names=labels,
         fixed_param_names=_fixed(spec.fit.fixed_params, names),
         state_names=states,
-        backend=spec.backend,
+        backend=spec.runs_on,
     )
     rows = spec.data.batch_size
     shapes = [

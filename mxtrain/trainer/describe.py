@@ -29,7 +29,7 @@ def run_info(built: Built, config: str, folder: str, loop: Loop) -> RunInfo:
     return RunInfo(
         config=config,
         output=folder,
-        backend=spec.backend,
+        backend=spec.runs_on,
         seed=spec.seed,
         network=network(built),
         layers=layer_rows(module),

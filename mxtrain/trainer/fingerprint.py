@@ -45,5 +45,5 @@ def versions(backend: str) -> dict[str, str]:
         "NumPy": np.__version__,
         "BLAS": ", ".join(" ".join(text.split()) for text in blas),
         "threads": ", ".join(str(pool["num_threads"]) for pool in pools),
-        "backend": backend,
+        "backend": backend.partition(":")[0],
     }

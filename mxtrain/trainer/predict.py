@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxtrain import backend as backends
 from mxtrain.errors import MXNetError
 from mxtrain.io import DataDesc
 from mxtrain.module import Module
@@ -140,7 +141,7 @@ def bind(
         data_names=model.data_names,
         label_names=label_names,
         state_names=[name for name in zeros if name in arguments],
-        backend="numpy" if model.spec is None else model.spec.backend,
+        backend=_backend(model),
     )
     described = [DataDesc(name, (rows, *shape)) for name, shape in (labels or {}).items()]
     module.bind(
@@ -151,6 +152,13 @@ def bind(
     arg_params = {name: model.arg_params[name] for name in arguments if name in model.arg_params}
     module.set_params(arg_params, model.aux_params)
     return Network(module, heads_of(symbol), label_names)
+
+
+def _backend(model: SavedModel) -> str:
+    """Return the backend the model was trained on, NumPy where that cannot run here."""
+    if model.spec is None or backends.problem(model.spec.runs_on):
+        return "numpy"
+    return model.spec.runs_on
 
 
 def _data_type(model: SavedModel, symbol: Symbol) -> Any:

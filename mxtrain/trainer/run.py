@@ -102,7 +102,7 @@ class _Run:
         self, spec: RunSpec, reporter: Reporter, profile: bool, config: str, starts: bool = True
     ) -> None:
         self.spec, self.config = spec, config
-        self.profile = Profile(backends.get(spec.backend)) if profile else None
+        self.profile = Profile(backends.get(spec.runs_on)) if profile else None
         if self.profile is not None:
             reporter = self.profile.wrap_methods("console", reporter, *REPORTED)
         self.reporter = Audience(reporter)
@@ -277,7 +277,7 @@ class _Run:
             self._facts = {
                 "config": to_yaml(self.spec, path),
                 "data": data_facts(self.built),
-                "versions": versions(self.spec.backend),
+                "versions": versions(self.spec.runs_on),
             }
         return self._facts
 

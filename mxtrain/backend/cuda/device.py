@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from mxtrain.backend import missing
 from mxtrain.backend.compiled.lines import Product
 from mxtrain.backend.cuda.kernel import NAME, Kernel
 from mxtrain.backend.numpy import Array
@@ -92,15 +93,9 @@ class _Block:
 
 
 class Device:
-    """A device by its number.
-
-    MXNetError where CuPy, a driver or the device is missing.
-    """
+    """A device by its number, which is there (`problem`)."""
 
     def __init__(self, number: int = 0) -> None:
-        reason = problem(number)
-        if reason:
-            raise MXNetError(reason)
         import cupy
 
         self._cupy, self.number = cupy, number
@@ -213,12 +208,21 @@ class _Graph:
         self._graph.launch(self._stream)
 
 
+def open_device(number: int) -> Device:
+    """Return a device by its number.
+
+    MXNetError where CuPy, a driver or the device is missing.
+    """
+    reason = problem(number)
+    if reason:
+        raise MXNetError(reason)
+    return Device(number)
+
+
 @cache
 def problem(number: int = 0) -> str:
     """Return why there is no such device, in one line; empty if there is."""
     if find_spec("cupy") is None:
-        from mxtrain.backend import missing
-
         return missing("cupy")
     import cupy
 

@@ -1,0 +1,230 @@
+"""Networks on the stand-in for a CUDA device: NumPy's numbers, captured steps, the host's part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from host_device import COMPILER, HostDevice
+
+import mxtrain as mx
+from mxtrain import backend
+from mxtrain.backend.cuda import device as devices
+from mxtrain.backend.cuda import steps
+from mxtrain.backend.cuda.device import Launch
+from mxtrain.config import load
+from mxtrain.errors import MXNetError
+from mxtrain.trainer.build import add_optimizer, build
+from mxtrain.trainer.errors import NotFiniteError
+from mxtrain.trainer.loop import Loop
+
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler for the stand-in")
+NETWORK = """\
+seed: 3
+backend: BACKEND
+data: {train: {path: rows.npz, label: label}, batch_size: 8}
+symbol:
+  - {op: FullyConnected, num_hidden: 6, no_bias: true}
+  - {op: BatchNorm, fix_gamma: false}
+  - {op: Activation, act_type: relu}
+  - {op: FullyConnected, num_hidden: 3}
+  - {op: SoftmaxOutput, name: softmax}
+optimizer: {name: adam, learning_rate: 0.05}
+fit: {num_epoch: 3, metrics: [accuracy, ce]}
+"""
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostDevice]:
+    """A device that every part of the project takes for a GPU."""
+    made = HostDevice()
+    monkeypatch.setattr(devices, "open_device", lambda number: made)
+    monkeypatch.setattr(devices, "problem", lambda number=0: "")
+    backend._get.cache_clear()
+    yield made
+    backend._get.cache_clear()
+
+
+def loop_of(folder: Path, name: str, *overrides: str, text: str = NETWORK) -> Loop:
+    random = np.random.default_rng(0)
+    data = random.standard_normal((100, 5)).astype("f")
+    np.savez(folder / "rows.npz", data=data, label=np.arange(100) % 3)
+    path = folder / f"{name}.yaml"
+    path.write_text(text.replace("BACKEND", name))
+    built = build(load(path, overrides))
+    add_optimizer(built)
+    return Loop(built)
+
+
+def trained(loop: Loop, epochs: int = 3) -> tuple[list[np.ndarray], list[dict[str, float]]]:
+    values = []
+    for epoch in range(epochs):
+        loop.train_epoch(epoch)
+        values.append(loop.train_measure.values())
+    arrays = [*loop.built.module.parameter_arrays(), *loop.built.module.auxiliary_arrays()]
+    return [np.array(array) for array in arrays], values
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("data.last_batch=pad",),
+        ("optimizer={name: sgd, momentum: 0.9}", "lr_scheduler={name: factor, step: 5}"),
+        ("fit.clip_global_norm=0.5",),
+        ("symbol[2]={op: Dropout, p: 0.5}",),
+        ("data.class_weight=balanced",),
+    ],
+)
+def test_training_gives_numpys_numbers(
+    tmp_path: Path, device: HostDevice, overrides: tuple[str, ...]
+) -> None:
+    weights, values = trained(loop_of(tmp_path, "cupy", *overrides))
+    numpys, theirs = trained(loop_of(tmp_path, "numpy", *overrides))
+    for array, wanted in zip(weights, numpys, strict=True):
+        np.testing.assert_allclose(array, wanted, rtol=1e-3, atol=1e-4)
+    for value, wanted_value in zip(values, theirs, strict=True):
+        assert value == pytest.approx(wanted_value, rel=1e-3)
+    again, _ = trained(loop_of(tmp_path, "cupy", *overrides))
+    for array, first in zip(again, weights, strict=True):
+        assert array.tobytes() == first.tobytes()
+
+
+@needs_compiler
+def test_captured_steps_give_the_bits_of_single_ones(
+    tmp_path: Path, device: HostDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captured = loop_of(tmp_path, "cupy")
+    weights, values = trained(captured)
+    one, several = sorted(set(device.replays))
+    assert several == steps.TOGETHER * one
+    assert device.replays.count(several) == 3  # twelve full batches an epoch: one of 8, four of 1
+    with monkeypatch.context() as patch:
+        patch.setattr("mxtrain.trainer.ahead.Ahead.run", lambda self, batches: 0)
+        singly, values_singly = trained(loop_of(tmp_path, "cupy"))
+    for array, wanted in zip(weights, singly, strict=True):
+        assert array.tobytes() == wanted.tobytes()
+    assert values == values_singly
+
+
+@needs_compiler
+def test_after_a_loss_that_is_not_finite_nothing_changes(
+    tmp_path: Path, device: HostDevice
+) -> None:
+    text = NETWORK.replace("batch_size: 8", "batch_size: 8, shuffle: false")
+    loop = loop_of(tmp_path, "cupy", text=text)
+    loop.built.data.train.data[20, 0] = np.nan  # in the third batch
+    with pytest.raises(NotFiniteError, match="epoch 1, batch 3"):
+        loop.train_epoch(0)
+    other = loop_of(tmp_path, "cupy", text=text)
+    coming = other.batches.epoch(0)
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            other.train_batch(next(coming))
+    for array, wanted in zip(
+        loop.built.module.parameter_arrays(), other.built.module.parameter_arrays(), strict=True
+    ):
+        assert np.array(array).tobytes() == np.array(wanted).tobytes()
+
+
+@needs_compiler
+def test_bytes_are_scaled_where_they_are_gathered(device: HostDevice) -> None:
+    source = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    numbers = device.copied(np.array([4, 0, 5, 1], np.int64))
+    counter = device.copied(np.array([1], np.int64))
+    place = steps.address_of
+    halt = place(device.no_halt)
+    plain, scaled = (device.empty((2, 8), np.dtype("f")) for _ in range(2))
+    here = device.copied(source)
+    device.launch(steps.gather(here, plain, place(numbers), place(counter)), halt)()
+    np.testing.assert_array_equal(plain, source[[5, 1]].astype("f"))
+    offset, factor = (device.copied(np.linspace(a, 3, 8)) for a in (0.5, 0.1))
+    pair = (offset, factor)
+    device.launch(steps.gather_scaled(here, scaled, place(numbers), place(counter), pair), halt)()
+    np.testing.assert_array_equal(scaled, ((source[[5, 1]] - offset) * factor).astype("f"))
+
+
+@needs_compiler
+def test_dropout_is_the_hosts_part(tmp_path: Path, device: HostDevice) -> None:
+    loop = loop_of(tmp_path, "cupy", "symbol[2]={op: Dropout, p: 0.5}")
+    lines = loop.bound(8).executor.plan.forward(True).lines
+    kinds = [isinstance(kernel, Launch) for kernel, _ in lines]
+    assert True in kinds and False in kinds
+    loop.train_epoch(0)
+    assert not device.replays
+
+
+@needs_compiler
+def test_a_module_on_a_gpu(device: HostDevice) -> None:
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc")
+    module = mx.mod.Module(net, label_names=None, context=mx.gpu())
+    module.bind([("data", (4, 3))], for_training=False)
+    module.init_params(mx.init.One())
+    module.forward(mx.io.DataBatch([mx.nd.ones((4, 3))]))
+    assert isinstance(module.executor.plan.forward(False).lines[0][0], devices.Multiply)
+    np.testing.assert_array_equal(module.get_outputs()[0].asnumpy(), np.full((4, 2), 3.0))
+
+
+# -- without a device ----------------------------------------------------------------------------
+
+
+def a_driver_with(count: int | None) -> Any:
+    class CUDARuntimeError(Exception):
+        pass
+
+    def devices_found() -> int:
+        if count is None:
+            raise CUDARuntimeError("cudaErrorInsufficientDriver")
+        return count
+
+    runtime = SimpleNamespace(CUDARuntimeError=CUDARuntimeError, getDeviceCount=devices_found)
+    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
+
+
+@pytest.mark.parametrize(
+    ("count", "number", "text"),
+    [
+        (None, 0, "backend 'cupy' finds no NVIDIA driver that it can use (cudaErrorInsufficient"),
+        (1, 1, "there is no GPU 1: 1 found, numbered from 0"),
+        (1, 0, ""),
+    ],
+)
+def test_what_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, count: int | None, number: int, text: str
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "cupy", a_driver_with(count))
+    monkeypatch.setattr(devices, "find_spec", lambda name: object())
+    devices.problem.cache_clear()
+    try:
+        found = devices.problem(number)
+        assert found.startswith(text) and bool(found) == bool(text)
+        assert "\n" not in found
+        if text:
+            with pytest.raises(MXNetError):
+                devices.open_device(number)
+    finally:
+        devices.problem.cache_clear()
+
+
+def test_without_cupy_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "find_spec", lambda name: None)
+    devices.problem.cache_clear()
+    try:
+        assert "pip install 'mxtrain[cupy]'" in backend.problem("cupy")
+        with pytest.raises(MXNetError, match="needs a package that is not installed"):
+            mx.mod.Module(mx.sym.Variable("data"), label_names=None, context=mx.gpu()).bind(
+                [("data", (1, 1))]
+            )
+    finally:
+        devices.problem.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["cupy:x", "numpy:1", "cuda"])
+def test_names_that_mean_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match="unknown backend"):
+        backend.problem(name)
