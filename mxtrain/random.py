@@ -64,6 +64,10 @@ class Stream:
 
     `at` returns the same generator object each time, moved. Use it up before asking for another
     step, and give each thread a stream of its own.
+
+    Attributes
+    ----------
+    key : the two words of the key.
     """
 
     def __init__(self, seed: int, name: str) -> None:
@@ -71,7 +75,9 @@ class Stream:
 
         self.seed = seed
         self.name = name
-        self._bits = np.random.Philox(key=_key(seed, name))
+        words = _key(seed, name)
+        self.key = int(words[0]), int(words[1])
+        self._bits = np.random.Philox(key=words)
         self._generator = np.random.Generator(self._bits)
         # Setting a kept state moves the generator several times faster than making a new one.
         self._state = self._bits.state

@@ -38,7 +38,10 @@ class NumbaCall(Side):
         passes = plan.forward(True).lines, plan.backward(True)[0].lines
         rules = [rule for rule, _ in updates or ()]
         size = len(self.rows[0])
-        steps = backends.get("numba").steps(size, gathered, passes, [self.output], rules, kept)
+        counted = self.module.random.steps.of(True)
+        steps = backends.get("numba").steps(
+            size, gathered, passes, [self.output], rules, kept, counted
+        )
         if steps is None or updates is None:
             raise NotImplementedError("not every line of this network is compiled")
         return steps

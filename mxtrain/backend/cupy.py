@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from mxtrain.backend.compiled.lines import Limits, Piece, Product, Reduction, Transposition
+from mxtrain.backend.compiled.lines import Limits, Piece, Product, Reduction, Transposition, Uniform
 from mxtrain.backend.compiled.lines import read_line as read
 from mxtrain.backend.compiled.source import arrays_of, grouped
-from mxtrain.backend.cuda.device import Device
+from mxtrain.backend.cuda.device import BeginStep, Device, Launch, Multiply
 from mxtrain.backend.cuda.pieces import address_of, pointwise, reduction, transposition
 from mxtrain.backend.cuda.rules import rule
 from mxtrain.backend.cuda.steps import DeviceSteps
+from mxtrain.backend.cuda.uniform import uniform
 from mxtrain.backend.formula import Program
 from mxtrain.backend.numpy import (
     Allocate,
@@ -43,6 +44,7 @@ class CupyBackend(NumpyBackend):
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self._zero = self._word()
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return a new buffer with unspecified contents."""
@@ -53,6 +55,9 @@ class CupyBackend(NumpyBackend):
         made = self.empty(shape, dtype)
         made[...] = 0
         return made
+
+    def _word(self) -> Array:
+        return self.zeros((1,), np.int64)
 
     def from_host(self, array: Array) -> Array:
         """Return an array with these contents that the device sees."""
@@ -99,21 +104,33 @@ class CupyBackend(NumpyBackend):
         looked_at: Sequence[Array],
         rules: Sequence[Any],
         kept: Sequence[Array],
+        step: Array,
     ) -> DeviceSteps | None:
         """Return a step that is captured and replayed, None where the host has a part in it."""
-        launches = [self._only_launches(lines) for lines in passes]
-        if None in launches or not all(isinstance(one, DeviceSegment) for one in rules):
+        calls: list[list[Any]] = [[kernel for kernel, _ in lines] for lines in passes]
+        forward, backward = (list(filter(_is_launch, each)) for each in calls)
+        begins = [call for each in calls for call in each if isinstance(call, BeginStep)]
+        others = [call for each in calls for call in each if not self._may_be_captured(call)]
+        if others or not all(isinstance(one, DeviceSegment) for one in rules):
             return None
-        forward, backward = ([*one] for one in launches if one is not None)
-        return DeviceSteps(self.device, size, gathered, forward, backward, looked_at, rules, kept)
+        words = [begin.word for begin in begins]
+        return DeviceSteps(
+            self.device,
+            size,
+            gathered,
+            (forward, backward),
+            looked_at,
+            rules,
+            kept,
+            (step, words),
+        )
 
     def synchronize(self) -> None:
         """Wait until everything asked for has been computed."""
         self.device.synchronize()
 
-    def _only_launches(self, lines: Sequence[Line]) -> list[Any] | None:
-        calls = [kernel for kernel, _ in lines if kernel != self.device.synchronize]
-        return calls if all(hasattr(call, "bound_to") for call in calls) else None
+    def _may_be_captured(self, call: Any) -> bool:
+        return _is_launch(call) or isinstance(call, BeginStep) or call == self.device.synchronize
 
     def _piece(self, line: Line) -> Piece | None:
         piece = read(line, Limits())
@@ -124,8 +141,18 @@ class CupyBackend(NumpyBackend):
 
     def _launches(self, run: Sequence[Piece]) -> list[Line]:
         """Return the launches of a run; the host may look when they are through."""
-        launches: list[Line] = [(self._launch(group), ()) for group in grouped(run)]
-        return [*launches, (self.device.synchronize, ())] if launches else []
+        launches: list[Line] = []
+        begins: list[Line] = []
+        for group in grouped(run):
+            first = group[0]
+            if isinstance(first, Uniform):
+                word = self._word()
+                begins.append((BeginStep(first.source.step, word), ()))
+                kernel = uniform(first, address_of(word), address_of(self._zero))
+                launches.append((self.device.launch(kernel, address_of(self.device.no_halt)), ()))
+            else:
+                launches.append((self._launch(group), ()))
+        return [*begins, *launches, (self.device.synchronize, ())] if launches else []
 
     def _launch(self, group: Sequence[Any]) -> Callable[[], None]:
         first = group[0]
@@ -138,6 +165,10 @@ class CupyBackend(NumpyBackend):
         else:
             kernel = pointwise(group)
         return self.device.launch(kernel, address_of(self.device.no_halt))
+
+
+def _is_launch(call: object) -> bool:
+    return isinstance(call, Launch | Multiply)
 
 
 class DeviceSegment:

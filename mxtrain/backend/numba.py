@@ -69,6 +69,7 @@ class NumbaBackend(NumpyBackend):
         looked_at: Sequence[Array],
         rules: Sequence[Any],
         kept: Sequence[Array],
+        step: Array,
     ) -> RunnableSteps | None:
         """Return a driver of compiled functions, None where not everything is compiled."""
         forward, backward = map(_calls, passes)
@@ -77,7 +78,7 @@ class NumbaBackend(NumpyBackend):
         from mxtrain.backend.compiled.driver import Steps
 
         entries = [rule.entry() for rule in rules]
-        return Steps(size, gathered, forward, backward, looked_at, entries, kept)
+        return Steps(size, gathered, forward, backward, looked_at, entries, kept, step)
 
     def _piece(self, line: Line) -> Piece | None:
         piece = read_line(line)

@@ -363,6 +363,7 @@ class NumpyBackend:
         looked_at: Sequence[Array],
         rules: Sequence[Any],
         kept: Sequence[Array],
+        step: Array,
     ) -> RunnableSteps | None:
         """Return something that takes several training steps in one call; None: it cannot be had.
 
@@ -375,6 +376,7 @@ class NumpyBackend:
             learned from.
         rules : the update rules, in order.
         kept : arrays that are copied, after each step, to where `RunnableSteps.run` says.
+        step : int64 with one element, the number of the step that ran last. It may be counted up.
         """
         return None
 

@@ -11,13 +11,14 @@ import numpy as np
 from mxtrain.errors import CallError
 from mxtrain.executor.memory import PlanMemory
 from mxtrain.executor.reuse import Key, ReusedBuffers, output_keys
-from mxtrain.op.call import Call, RandomSource
+from mxtrain.op.call import Call
 from mxtrain.sparse import RowSparseNDArray, clear_rows
 from mxtrain.symbol.infer import Known
 from mxtrain.symbol.node import Entry, Node
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import Array, Line, NumpyBackend
+    from mxtrain.backend.uniform import RandomSource
 
 
 @dataclass(frozen=True)

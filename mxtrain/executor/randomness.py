@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping
 from typing import Any
+
+import numpy as np
 
 from mxtrain import random as mx_random
 
+Array = np.ndarray[Any, Any]
+
+
+class StepCounts(MutableMapping[bool, int]):
+    """Counts of forward passes, of training (True) and prediction (False), in memory.
+
+    Compiled kernels read them there.
+    """
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(2, np.int64)
+
+    def of(self, is_train: bool) -> Array:
+        """Return the count of a mode as an array of one element."""
+        return self._counts[int(is_train) :][:1]
+
+    def __getitem__(self, is_train: bool) -> int:
+        return int(self._counts[int(is_train)])
+
+    def __setitem__(self, is_train: bool, count: int) -> None:
+        self._counts[int(is_train)] = count
+
+    def __delitem__(self, is_train: bool) -> None:
+        raise TypeError("both modes are always counted")
+
+    def __iter__(self) -> Iterator[bool]:
+        return iter((True, False))
+
+    def __len__(self) -> int:
+        return 2
+
 
 class _Source:
+    """See `mxtrain.backend.uniform.RandomSource`."""
+
     def __init__(self, owner: StepRandom, name: str, is_train: bool) -> None:
-        self._owner, self._is_train = owner, is_train
         mode = "train" if is_train else "predict"
         self._stream = mx_random.stream(owner.seed, f"{mode}/{name}")
+        self.key, self.step = self._stream.key, owner.steps.of(is_train)
 
     def generator(self) -> Any:
         """Return the generator of the running step."""
-        return self._stream.at(self._owner.steps[self._is_train])
+        return self._stream.at(int(self.step[0]))
 
 
 class StepRandom:
@@ -27,7 +63,7 @@ class StepRandom:
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = mx_random.current_seed() if seed is None else seed
-        self.steps = {True: 0, False: 0}
+        self.steps = StepCounts()
 
     def source(self, name: str, is_train: bool) -> _Source:
         """Return the source of the stream `name` in a mode."""

@@ -12,15 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mxtrain.backend.numpy import Line, NumpyBackend
+    from mxtrain.backend.uniform import RandomSource
 
     Array = np.ndarray[Any, Any]
-
-
-class RandomSource(Protocol):
-    """Gives the generator of the running step; the same step gives the same numbers."""
-
-    def generator(self) -> Any:
-        """Return a NumPy ``Generator`` positioned at the running step."""
 
 
 class Memory(Protocol):

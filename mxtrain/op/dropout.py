@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
+from mxtrain.backend.uniform import fill_uniform
 from mxtrain.op.base import Operator, register
 from mxtrain.op.shape import Shapes, axis_of
 
 if TYPE_CHECKING:
-    from mxtrain.op.call import Array, Call, RandomSource
+    from mxtrain.op.call import Array, Call
 
 
 @register()
@@ -86,8 +87,3 @@ class Dropout(Operator):
             call.emit(call.xp.multiply, call.heads[0], self._mask(call), grad)
         else:
             call.copy(call.heads[0], grad)
-
-
-def fill_uniform(source: RandomSource, out: Array) -> None:
-    """Fill a float32 buffer with numbers drawn uniformly from [0, 1)."""
-    source.generator().random(out=out, dtype="float32")

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
+from mxtrain.backend.uniform import fill_uniform
 from mxtrain.op.base import Operator, register
-from mxtrain.op.dropout import fill_uniform
 from mxtrain.op.shape import Mismatch, Shape, Shapes, merge, show
 
 if TYPE_CHECKING:

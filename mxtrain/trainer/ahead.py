@@ -87,9 +87,10 @@ class Ahead:
         started = time.perf_counter()
         rows = np.concatenate(full[:count]).astype(np.int64, copy=False).reshape(count, size)
         scalars = [row for _, row in updates]
+        before = self._module.random.steps[True]
         done: int = self._steps.run(rows, scalars, self._measure.next_slots())
         self._module.updates_made(done)
-        self._module.random.steps[True] += done
+        self._module.random.steps[True] = before + done
         self._measure.took(done)
         self._seconds = (time.perf_counter() - started) / count
         return done
@@ -102,7 +103,13 @@ class Ahead:
         forward, backward = (program.lines for program in bound.programs())
         looked_at = [array for array in bound.looked_at if array.dtype.kind == "f"]
         self._steps = self._backend.steps(
-            bound.rows, self._gathered, (forward, backward), looked_at, rules, bound.measured
+            bound.rows,
+            self._gathered,
+            (forward, backward),
+            looked_at,
+            rules,
+            bound.measured,
+            self._module.random.steps.of(True),
         )
         self._rules = rules
         return self._steps is not None

@@ -34,6 +34,7 @@ static long long BLOCK, BLOCKS;
 #define NEXT_PHASE
 #define SHARED static
 #define KERNEL static void
+#define HIGH_WORD(a, b) (unsigned long long)(((unsigned __int128)(a) * (b)) >> 64)
 """
 OPTIONS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-x", "c++")
 

@@ -74,6 +74,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         ("optimizer={name: nag, momentum: 0.5, clip_gradient: 0.1}",),
         ("lr_scheduler={name: factor, step: 3, factor: 0.5}",),
         ("lr_scheduler={name: cosine, max_update: 12, warmup_steps: 3}",),
+        ("symbol[1]={op: Dropout, name: act1, p: 0.5}",),
     ],
 )
 @pytest.mark.parametrize("every", [256, 3])
@@ -120,7 +121,6 @@ def test_a_regression_too(tmp_path: Path, calls: list[int]) -> None:
         "data.class_weight=balanced",
         "optimizer={name: lamb}",
         "optimizer={name: sgld}",
-        "symbol[1]={op: Dropout, name: act1, p: 0.5}",
     ],
 )
 def test_what_cannot_be_done_at_once_is_done_one_by_one(

@@ -16,6 +16,7 @@ from mxtrain.backend.compiled.pointers import (
     load_float32,
     load_float64,
     load_uint8,
+    put_word,
     store_float32,
     word_of,
 )
@@ -38,6 +39,7 @@ class Steps:
         is learned from.
     rules : for each rule the address of its function and its arguments but for the scalars.
     kept : arrays that are copied, after each step, to where `run` says.
+    step : int64 with one element, which is counted up before every step.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class Steps:
         looked_at: Sequence[Array],
         rules: Sequence[tuple[int, int, int, int]],
         kept: Sequence[Array],
+        step: Array,
     ) -> None:
+        self._step = step
         self._size, self._kept_bytes = size, [array.nbytes for array in kept]
         self._gathered = _table([_gather_entry(*each) for each in gathered])
         self._forward, self._backward = _table(forward), _table(backward)
@@ -82,7 +86,7 @@ class Steps:
             _table(rules),
             _table(copies),
         ]
-        done: int = _drive(len(rows), self._size, _at(rows), *map(_at, tables))
+        done: int = _drive(len(rows), self._size, _at(self._step), _at(rows), *map(_at, tables))
         return done
 
 
@@ -157,12 +161,13 @@ def _call_each(table):  # type: ignore[no-untyped-def]
         call3(function, first, second, word_of(table, at + 3))
 
 
-@njit("int64(" + ", ".join(["int64"] * 9) + ")", nogil=True, error_model="numpy", cache=True)
+@njit("int64(" + ", ".join(["int64"] * 10) + ")", nogil=True, error_model="numpy", cache=True)
 def _drive(  # type: ignore[no-untyped-def]
-    steps, size, rows, gathered, forward, backward, looked_at, rules, copies
+    steps, size, running, rows, gathered, forward, backward, looked_at, rules, copies
 ):
     """Run steps until one is not finite, and return how many were run to their end."""
     for step in range(steps):
+        put_word(running, 0, word_of(running, 0) + 1)
         _gather(gathered, rows + _WORD * step * size, size)
         _call_each(forward)
         if not _is_finite(looked_at):

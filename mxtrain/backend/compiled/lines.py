@@ -1,8 +1,8 @@
 """What the lines of a plan do, in terms that source can be written from.
 
 A line is a kernel (mostly a NumPy ufunc) and its arguments. `read_line` recognises element-wise
-operations, sums and maxima along rows or columns, matrix products and copies over float32, float64
-and truth values, and gives None for everything else: such lines run as they are.
+operations, sums and maxima along rows or columns, matrix products, copies and random numbers over
+float32, float64 and truth values, and gives None for everything else: such lines run as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, IN_SINGLE, ON_TRUTH_VALUES, SLOW
 from mxtrain.backend.numpy import Array, Line, greater_of, lesser_of, select
 from mxtrain.backend.special import erf
+from mxtrain.backend.uniform import RandomSource, fill_uniform
 
 # Names of the kernels that are functions of our own.
 _OWN = {greater_of: "maximum", lesser_of: "minimum", select: "where", erf: "erf"}
@@ -89,7 +90,15 @@ class Transposition:
     target: Array
 
 
-Piece = Pointwise | Reduction | Product | Transposition
+@dataclass(frozen=True)
+class Uniform:
+    """``target`` is filled with the float32 random numbers of a source's running step."""
+
+    source: RandomSource
+    target: Array
+
+
+Piece = Pointwise | Reduction | Product | Transposition | Uniform
 
 
 def read_line(line: Line, limits: Limits = PROCESSOR) -> Piece | None:
@@ -99,6 +108,10 @@ def read_line(line: Line, limits: Limits = PROCESSOR) -> Piece | None:
         return _product(arguments)
     if kernel is np.copyto:
         return _copy(arguments)
+    if kernel is fill_uniform:
+        source, target = arguments
+        fits = target.dtype == np.float32 and target.flags.c_contiguous
+        return Uniform(source, target) if fits else None
     if isinstance(kernel, np.ufunc):
         return _pointwise(kernel.__name__, arguments, limits)
     if kernel in _OWN:

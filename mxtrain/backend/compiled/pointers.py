@@ -80,6 +80,16 @@ def _make_entry(kind: Any) -> Any:
     return entry
 
 
+def _put(context: Any, table: Any, number: Any, value: Any) -> Any:
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _place(builder, types.int64, *arguments[:2]))
+        return target.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+# Write an entry of a table of words.
+put_word: Any = intrinsic(_put)
 # Entries of the tables that functions are called with.
 word_of, number_of = _make_entry(types.int64), _make_entry(types.float64)
 load_float32 = _make_load(types.float32)

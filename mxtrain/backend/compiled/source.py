@@ -20,6 +20,7 @@ from mxtrain.backend.compiled.lines import (
     Product,
     Reduction,
     Transposition,
+    Uniform,
     is_same,
     may_join,
 )
@@ -33,6 +34,7 @@ from numba import float32, float64, njit, uint8
 
 from mxtrain.backend.compiled.functions import exp_float32, expm1_float32, tanh_float32
 from mxtrain.backend.compiled.matrices import transpose_float32
+from mxtrain.backend.compiled.philox import uniform_float32
 from mxtrain.backend.compiled.products import multiply_float32, multiply_float64
 from mxtrain.backend.compiled.pointers import (
     load_float32,
@@ -97,6 +99,8 @@ class Writer:
                 self._reduction(first)
             elif isinstance(first, Transposition):
                 self._transposition(first)
+            elif isinstance(first, Uniform):
+                self._uniform(first)
             else:
                 self._pointwise([piece for piece in group if isinstance(piece, Pointwise)])
 
@@ -295,6 +299,13 @@ class Writer:
         rows, columns = (self._number(n) for n in piece.target.shape)
         self._add(f"transpose_float32({source}, {target}, {columns}, {rows})")
 
+    def _uniform(self, piece: Uniform) -> None:
+        step, target = self._address(piece.source.step), self._address(piece.target)
+        keys = [self._number(int(np.uint64(word).astype(np.int64))) for word in piece.source.key]
+        count = self._number(piece.target.size)
+        arguments = ", ".join([*keys, f"word_of({step}, 0)", target, count])
+        self._add(f"uniform_float32({arguments})")
+
 
 def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Put neighbouring element-wise pieces together that can share their loops."""
@@ -314,6 +325,8 @@ def arrays_of(piece: Piece) -> list[Array]:
         return [*piece.operands, piece.target]
     if isinstance(piece, Product):
         return [piece.left, piece.right, piece.target]
+    if isinstance(piece, Uniform):
+        return [piece.target]
     return [piece.source, piece.target]
 
 

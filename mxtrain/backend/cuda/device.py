@@ -47,9 +47,9 @@ class Launch:
         kernel = self._kernel
         self._function((kernel.blocks,), kernel.threads, self._arguments)
 
-    def bound_to(self, halt: int) -> Launch:
-        """Return the same launch, stopped by another word."""
-        return Launch(self._function, self._kernel, halt)
+    def bound_to(self, halt: int, counter: int) -> Launch:
+        """Return the same launch, stopped by another word and counting steps by another."""
+        return Launch(self._function, self._kernel.with_counter(counter), halt)
 
 
 class Multiply:
@@ -62,9 +62,26 @@ class Multiply:
         """Put it into the queue of the device."""
         self._multiply()
 
-    def bound_to(self, halt: int) -> Multiply:
+    def bound_to(self, halt: int, counter: int) -> Multiply:
         """Return itself: nothing stops a product."""
         return self
+
+
+class BeginStep:
+    """Tells the device, before random numbers are drawn there, which step is running.
+
+    Parameters
+    ----------
+    step : the number of the running step, int64 with one element.
+    word : where the device reads it.
+    """
+
+    def __init__(self, step: Array, word: Array) -> None:
+        self._step, self.word = step, word
+
+    def __call__(self) -> None:
+        """Write it; nothing may be running on the device."""
+        self.word[0] = self._step[0]
 
 
 class Repeated:

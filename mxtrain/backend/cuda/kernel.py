@@ -6,7 +6,7 @@ outputs are not finite leaves everything as it was, without the host having to l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Words are whole numbers of 64 bits: addresses, lengths and strides.
 NAME = "run"
@@ -23,12 +23,22 @@ class Kernel:
     source : CUDA C++ of a function called ``run``.
     blocks, threads : the launch; threads are (x, y).
     words : its arguments after the address of the halting word.
+    counts_at : the place among them of the address of a counter of steps, if there is one.
     """
 
     source: str
     blocks: int
     threads: tuple[int, int]
     words: tuple[int, ...]
+    counts_at: int | None = None
+
+    def with_counter(self, address: int) -> Kernel:
+        """Return the kernel that counts steps elsewhere; itself where it counts none."""
+        if self.counts_at is None:
+            return self
+        words = list(self.words)
+        words[self.counts_at] = address
+        return replace(self, words=tuple(words))
 
 
 # A body is written as phases. On a device every thread runs a phase and then waits for the others

@@ -98,8 +98,8 @@ class Launchable(Protocol):
     def __call__(self) -> None:
         """Put it there."""
 
-    def bound_to(self, halt: int) -> Launchable:
-        """Return the same, stopped by the word at another address."""
+    def bound_to(self, halt: int, counter: int) -> Launchable:
+        """Return the same, stopped by and counting with the words at other addresses."""
 
 
 class DeviceSteps:
@@ -110,10 +110,12 @@ class DeviceSteps:
     device : where they run.
     size : rows of a batch.
     gathered : (source, buffer, scaling) as for `Steps`; sources are copied to the device.
-    forward, backward : launches of the two passes.
+    passes : launches of forward and backward.
     looked_at : float arrays that must be finite.
     rules : update rules that run by a table and a counter (`DeviceSegment.launch`).
     kept : arrays that are copied after each step.
+    running : the number of the step that ran last, on the host, and the words of the device that
+        random numbers are drawn by.
     """
 
     def __init__(
@@ -121,19 +123,20 @@ class DeviceSteps:
         device: Device,
         size: int,
         gathered: Sequence[tuple[Array, Array, tuple[Array, Array] | None]],
-        forward: Sequence[Launchable],
-        backward: Sequence[Launchable],
+        passes: tuple[Sequence[Launchable], Sequence[Launchable]],
         looked_at: Sequence[Array],
         rules: Sequence[Any],
         kept: Sequence[Array],
+        running: tuple[Array, Sequence[Array]],
     ) -> None:
+        self._running = running
         self._device, self._size = device, size
         self._made: list[Array] = []
         self._rows, self._rules, self._kept = self._words(0), list(rules), list(kept)
         self._most = 0
         self._counter, self._halt = self._words(1), self._words(1)
         self._targets = self._words(max(1, len(kept)))
-        self._arrays = gathered, forward, backward, looked_at
+        self._arrays = gathered, passes, looked_at
         self._tables: list[Array] = []
         self._step: Any = None
         self._several: Any = None
@@ -156,6 +159,9 @@ class DeviceSteps:
             table[: values.size] = values.reshape(-1)
         self._targets[: len(targets)] = [address_of(target) for target in targets]
         self._counter[0] = self._halt[0] = 0
+        before, words = self._running
+        for word in words:
+            word[0] = before[0] + 1
         for _ in range(count // TOGETHER):
             self._several.launch()
         for _ in range(count % TOGETHER):
@@ -181,7 +187,7 @@ class DeviceSteps:
         self._several = device.captured(launches * TOGETHER)
 
     def _launches(self) -> list[Callable[[], None]]:
-        gathered, forward, backward, looked_at = self._arrays
+        gathered, (forward, backward), looked_at = self._arrays
         device, halt = self._device, address_of(self._halt)
         rows, counter = address_of(self._rows), address_of(self._counter)
         if not self._made:
@@ -208,7 +214,7 @@ class DeviceSteps:
             device.launch(keep(array, at, counter), halt)
             for array, at in zip(self._kept, addresses, strict=True)
         ]
-        ahead = [call.bound_to(halt) for call in forward]
-        back = [call.bound_to(halt) for call in backward]
+        ahead = [call.bound_to(halt, counter) for call in forward]
+        back = [call.bound_to(halt, counter) for call in backward]
         last = device.launch(move_on(counter), halt)
         return [*before, *ahead, *looks, *back, *updates, *kept, last]
