@@ -17,6 +17,7 @@ from mxtrain.errors import MXNetError, unknown_name
 
 if TYPE_CHECKING:
     from mxtrain.backend.numpy import NumpyBackend
+    from mxtrain.context import Context
 
 NAMES = ("numpy", "numba", "cupy")
 VARIABLE = "MXTRAIN_BACKEND"
@@ -62,6 +63,13 @@ def on_device(name: str, number: int) -> str:
     ('cupy:1', 'cupy', 'numpy')
     """
     return f"{name}:{number}" if number else name
+
+
+def on(context: Context | None) -> str:
+    """Return the name of the backend that runs on a device; None: on the default one."""
+    if context is not None and context.device_type == "gpu":
+        return on_device("cupy", context.device_id)
+    return default()
 
 
 def _parsed(name: str) -> tuple[str, int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mxtrain import backend as backends
 from mxtrain import nd
 from mxtrain.context import Context
 from mxtrain.errors import MXNetError
@@ -29,22 +30,27 @@ def simple_bind(
     """Allocate every array of `symbol` as zeros and bind it (RuntimeError on failure)."""
     arg_shapes, arg_types, aux_shapes, aux_types = infer_complete(symbol, shapes, type_dict or {})
     reqs = grad_reqs(symbol.list_arguments(), grad_req)
-    args = [nd.zeros(shape, dtype=t) for shape, t in zip(arg_shapes, arg_types, strict=True)]
+    backend = backends.get(backends.on(ctx))
+
+    def zeros(shape: Any, dtype: Any) -> Any:
+        return nd.view(backend.zeros(tuple(shape), np.dtype(dtype)))
+
+    args = [zeros(shape, dtype) for shape, dtype in zip(arg_shapes, arg_types, strict=True)]
     sparse = row_sparse_arguments(symbol)
     grads = [
-        _gradient(array, req, name in sparse)
+        _gradient(array, req, name in sparse, zeros)
         for name, array, req in zip(symbol.list_arguments(), args, reqs, strict=True)
     ]
-    aux = [nd.zeros(shape, dtype=t) for shape, t in zip(aux_shapes, aux_types, strict=True)]
-    return Executor(symbol, args, grads, reqs, aux, ctx)
+    aux = [zeros(shape, dtype) for shape, dtype in zip(aux_shapes, aux_types, strict=True)]
+    return Executor(symbol, args, grads, reqs, aux, ctx, backend=backends.on(ctx))
 
 
-def _gradient(array: Any, req: str, is_sparse: bool) -> Any:
+def _gradient(array: Any, req: str, is_sparse: bool, zeros: Callable[[Any, Any], Any]) -> Any:
     if req == "null":
         return None
     if is_sparse and req == "write":
         return empty_gradient(array.shape, array.dtype)
-    return nd.zeros(array.shape, dtype=array.dtype)
+    return zeros(array.shape, array.dtype)
 
 
 def infer_complete(
@@ -93,7 +99,7 @@ def bind(
     grads = listed("gradient", names, args_grad or {}, required=False)
     reqs = ["null" if grad is None else req for grad, req in zip(grads, reqs, strict=True)]
     aux = listed("auxiliary state", symbol.list_auxiliary_states(), aux_states or {}, required=True)
-    return Executor(symbol, arrays, grads, reqs, aux, ctx)
+    return Executor(symbol, arrays, grads, reqs, aux, ctx, backend=backends.on(ctx))
 
 
 def grad_reqs(names: Sequence[str], grad_req: str | Sequence[str] | Mapping[str, str]) -> list[str]:

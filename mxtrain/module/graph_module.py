@@ -61,7 +61,7 @@ class GraphModule(BaseModule):
         backend: str | None = None,
     ) -> None:
         super().__init__(logger)
-        self._symbol, self._backend = symbol, backend or _backend_on(_device(context))
+        self._symbol, self._backend = symbol, backend or backends.on(_device(context))
         self._roles = Roles(
             symbol, data_names or (), label_names or (), state_names or (), fixed_param_names or ()
         )
@@ -355,13 +355,6 @@ def _device(context: Context | Sequence[Context] | None) -> Context:
     if len(devices) != 1:
         raise MXNetError(f"a module runs on one device, {len(devices)} were given: {devices}")
     return devices[0]
-
-
-def _backend_on(device: Context) -> str:
-    """Return the backend that runs on a device."""
-    if device.device_type == "gpu":
-        return backends.on_device("cupy", device.device_id)
-    return backends.default()
 
 
 def _warn(text: str) -> None:
