@@ -15,11 +15,12 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	&& echo $$python && break; done)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format types pytest fuzz docs bench bench-peers kills clean
+.PHONY: help demo test test-gpu lint format types pytest fuzz docs bench bench-peers kills clean
 
 help:
 	@echo 'make demo     train on handwritten digits (installs what it needs into $(VENV))'
 	@echo 'make test     lint, types and all tests'
+	@echo 'make test-gpu what runs on every backend, on a GPU, with PYTHON=... as it is installed'
 	@echo 'make lint     ruff: rules and format'
 	@echo 'make types    mypy'
 	@echo 'make pytest   the tests alone'
@@ -42,6 +43,11 @@ lint: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+# Installs nothing: CuPy must fit the driver, so the Python is chosen by who has the GPU.
+test-gpu:
+	@$(PYTHON) -c 'import sys; from mxtrain import backend; sys.exit(backend.problem("cupy") or 0)'
+	$(PYTHON) -m pytest -q -k cupy tests
 
 # One BLAS thread per worker: more would only wait for each other.
 pytest: $(VENV)/.installed-dev

@@ -186,13 +186,16 @@ def _quiet(context: Context) -> Context:
 
 
 def _check_backend(root: Node, context: Context) -> None:
-    node = root.value.get("backend")
-    if node is None:
-        return
-    device = root.value.get("device")
-    number = device.value if device is not None else 0
-    if node.value in NAMES and isinstance(number, int) and number >= 0:
-        reason = problem(on_device(node.value, number if node.value == "cupy" else 0))
+    node, device = root.value.get("backend"), root.value.get("device")
+    name = "numpy" if node is None else node.value
+    number = 0 if device is None else device.value
+    if name not in NAMES or not isinstance(number, int) or number < 0:
+        return  # told by the checks of each
+    if device is not None and number and name != "cupy":
+        text = f"a GPU is meant, and the backend is {name}; add backend: cupy"
+        context.problems.add(device.mark, "device", text)
+    elif node is not None:
+        reason = problem(on_device(name, number))
         if reason:
             context.problems.add(node.mark, "backend", reason)
 

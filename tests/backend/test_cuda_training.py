@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from host_device import COMPILER, HostDevice
 
 import mxtrain as mx
@@ -16,6 +17,7 @@ from mxtrain import backend
 from mxtrain.backend.cuda import device as devices
 from mxtrain.backend.cuda import steps
 from mxtrain.backend.cuda.device import Launch
+from mxtrain.cli import command_line
 from mxtrain.config import load
 from mxtrain.errors import MXNetError
 from mxtrain.trainer.build import add_optimizer, build
@@ -243,6 +245,23 @@ def test_without_cupy_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
             )
     finally:
         devices.problem.cache_clear()
+
+
+def test_the_command_line_says_it_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows.csv").write_text("x,y\n1,a\n2,b\n")
+    (tmp_path / "c.yaml").write_text(
+        "data: {train: {path: rows.csv, label: y}}\n"
+        "symbol: [{op: FullyConnected, num_hidden: 2}, {op: SoftmaxOutput, name: softmax}]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(devices, "problem", lambda number=0: f"there is no GPU {number}")
+    result = CliRunner().invoke(command_line, ["fit", "c.yaml", "--backend=cupy", "--device=2"])
+    assert result.exit_code == 2
+    assert result.output.splitlines() == ["--set backend: there is no GPU 2"]
+    alone = CliRunner().invoke(command_line, ["fit", "c.yaml", "--device=2"])
+    assert alone.exit_code == 2 and "add backend: cupy" in alone.output
 
 
 @pytest.mark.parametrize("name", ["cupy:x", "numpy:1", "cuda"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from math import prod
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 
 from mxtrain.backend import missing
 from mxtrain.backend.compiled.lines import Product
+from mxtrain.backend.cuda import blas
 from mxtrain.backend.cuda.kernel import NAME, Kernel
 from mxtrain.backend.numpy import Array
 from mxtrain.errors import MXNetError
@@ -119,6 +120,9 @@ class Device:
         self._device = cupy.cuda.Device(number)
         with self._device:
             self._stream = cupy.cuda.Stream(non_blocking=True)
+            workspace = cupy.cuda.alloc(blas.WORKSPACE)
+            self._workspace = workspace  # the handle does not keep it alive
+            self._blas = blas.Blas(blas.load(), self._stream.ptr, workspace.ptr)
         self._pool = cupy.cuda.MemoryPool(cupy.cuda.malloc_managed)
         self._starts: list[int] = []
         self._ends: dict[int, int] = {}
@@ -179,22 +183,7 @@ class Device:
 
     def multiply(self, piece: Product) -> Multiply:
         """Return a matrix product, ready to run."""
-        left, right, target = map(self._view, (piece.left, piece.right, piece.target))
-        cupy, stream = self._cupy, self._stream
-
-        def run() -> None:
-            with stream:
-                cupy.dot(left, right, out=target)
-
-        return Multiply(run)
-
-    def _view(self, array: Array) -> Any:
-        """Return memory as CuPy's array."""
-        cuda = self._cupy.cuda
-        start = array.__array_interface__["data"][0]
-        memory = cuda.UnownedMemory(start, array.nbytes, array, self.number)
-        pointer = cuda.MemoryPointer(memory, 0)
-        return self._cupy.ndarray(array.shape, array.dtype, pointer, strides=array.strides)
+        return Multiply(partial(self._blas.multiply, piece))
 
     def captured(self, launches: Sequence[Callable[[], None]]) -> Any:
         """Return something whose ``launch`` runs all of them at the cost of one launch."""
