@@ -9,7 +9,7 @@ first; programs do so at their end.
 from __future__ import annotations
 
 import warnings
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib.util import find_spec
@@ -151,9 +151,14 @@ class Device:
         return array
 
     def _remember(self, start: int, nbytes: int) -> None:
+        """Note a block; within it there may have been others, which the pool has joined."""
+        place = bisect_left(self._starts, start)
         if start not in self._ends:
-            self._starts.insert(bisect_right(self._starts, start), start)
-        self._ends[start] = max(self._ends.get(start, 0), start + nbytes)
+            self._starts.insert(place, start)
+        for other in self._starts[place:]:
+            if other >= start + nbytes:
+                break
+            self._ends[other] = max(self._ends.get(other, 0), start + nbytes)
 
     def owns(self, array: Array) -> bool:
         """Whether the device sees an array."""
@@ -175,19 +180,26 @@ class Device:
             with self._device:
                 raw = self._cupy.RawKernel(kernel.source, NAME, options=OPTIONS)
                 function = raw.kernel
-            stream = self._stream
-            self._functions[kernel.source] = lambda blocks, threads, arguments: function(
-                blocks, threads, arguments, stream=stream
-            )
+            self._functions[kernel.source] = partial(self._run, function)
         return Launch(self._functions[kernel.source], kernel, halt)
+
+    def _run(self, function: Any, blocks: Any, threads: Any, arguments: Any) -> None:
+        self._device.use()  # another device may have been used in between
+        function(blocks, threads, arguments, stream=self._stream)
 
     def multiply(self, piece: Product) -> Multiply:
         """Return a matrix product, ready to run."""
-        return Multiply(partial(self._blas.multiply, piece))
+
+        def run() -> None:
+            self._device.use()
+            self._blas.multiply(piece)
+
+        return Multiply(run)
 
     def captured(self, launches: Sequence[Callable[[], None]]) -> Any:
         """Return something whose ``launch`` runs all of them at the cost of one launch."""
         stream = self._stream
+        self._device.use()
         try:
             with stream:
                 stream.begin_capture()
@@ -203,6 +215,7 @@ class Device:
 
     def synchronize(self) -> None:
         """Wait until everything in the queue has run."""
+        self._device.use()
         self._stream.synchronize()
 
 

@@ -53,6 +53,12 @@ HEADER = """\
 #define BLOCK blockIdx.x
 #define BLOCKS gridDim.x
 #define KERNEL extern "C" __global__ void
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+#ifndef NAN
+#define NAN __int_as_float(0x7fc00000)
+#endif
 #endif
 typedef long long word;
 typedef unsigned char truth;

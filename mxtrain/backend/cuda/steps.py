@@ -178,8 +178,8 @@ class DeviceSteps:
             device.empty((max(count * width, 1),), np.dtype(np.float64)) for width in widths
         ]
         launches = self._launches()
-        for launch in launches:  # a first time outside, so that nothing is compiled in a capture
-            self._halt[0] = 1
+        self._halt[0] = 1
+        for launch in launches:  # a first time outside, so that nothing is loaded in a capture
             launch()
         device.synchronize()
         self._halt[0] = 0

@@ -1,0 +1,186 @@
+"""`Device` over a stand-in for CuPy: memory, launches, captures, and what it says of failures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from host_device import COMPILER, HostDevice
+from hypothesis import given
+from hypothesis import strategies as st
+from test_cuda_products import Library
+
+from mxtrain.backend.cuda import blas
+from mxtrain.backend.cuda.device import Device, Repeated
+from mxtrain.backend.cupy import CupyBackend
+from mxtrain.backend.numpy import run
+from mxtrain.errors import MXNetError
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler for the stand-in")
+
+
+class OutOfMemoryError(Exception):
+    pass
+
+
+class CUDARuntimeError(Exception):
+    pass
+
+
+class Stream:
+    """Runs what it is given at once, unless it is captured: then when the graph is launched."""
+
+    ptr = 7
+
+    def __init__(self, cupy: Any) -> None:
+        self.cupy = cupy
+        self.captured: list[Any] | None = None
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def begin_capture(self) -> None:
+        self.captured = []
+
+    def end_capture(self) -> Any:
+        calls, self.captured = self.captured or [], None
+        if self.cupy.refuses_capture:
+            raise CUDARuntimeError("operation not permitted")
+        return SimpleNamespace(launch=lambda stream: [call() for call in calls])
+
+    def do(self, call: Any) -> None:
+        if self.captured is None:
+            call()
+        else:
+            self.captured.append(call)
+
+    def synchronize(self) -> None:
+        pass
+
+
+class Cupy:
+    """What `Device` takes from CuPy."""
+
+    def __init__(self) -> None:
+        self.host, self.refuses_capture, self.most = HostDevice(), False, 1 << 20
+        self.blocks: list[np.ndarray] = []
+        here = SimpleNamespace(use=lambda: None, __enter__=None)
+        self.device = here
+        memory = SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
+        runtime = SimpleNamespace(CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: 1)
+        self.cuda = SimpleNamespace(
+            Device=lambda number: OneDevice(),
+            Stream=lambda non_blocking: Stream(self),
+            MemoryPool=lambda allocate: SimpleNamespace(malloc=allocate),
+            malloc_managed=self.malloc,
+            alloc=lambda nbytes: SimpleNamespace(ptr=0x40),
+            memory=memory,
+            runtime=runtime,
+        )
+
+    def malloc(self, nbytes: int) -> Any:
+        if nbytes > self.most:
+            raise OutOfMemoryError
+        self.blocks.append(np.full(nbytes, 0xA5, np.uint8))
+        return SimpleNamespace(ptr=self.blocks[-1].ctypes.data)
+
+    def RawKernel(self, source: str, name: str, options: tuple[str, ...]) -> Any:
+        assert name == "run" and "--fmad=false" in options
+        function = self.host._function(source)
+
+        def launch(blocks: Any, threads: Any, arguments: Any, stream: Stream) -> None:
+            stream.do(lambda: function(blocks, threads, arguments))
+
+        return SimpleNamespace(kernel=launch)
+
+
+class OneDevice(nullcontext[None]):
+    def use(self) -> None:
+        pass
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cupy]:
+    made = Cupy()
+    monkeypatch.setitem(sys.modules, "cupy", made)
+    monkeypatch.setattr(blas, "load", Library)
+    yield made
+
+
+def test_memory_is_the_hosts_and_known(cupy: Cupy) -> None:
+    device = Device()
+    array = device.empty((3, 4), np.dtype("f"))
+    assert array.shape == (3, 4) and array.dtype == np.float32
+    assert device.owns(array) and device.owns(array[1:, 2:]) and device.owns(array.T)
+    assert not device.owns(np.ones(3))
+    assert device.empty((0, 4), np.dtype("f")).shape == (0, 4)
+    assert device.copied(array) is array
+    copied = device.copied(np.arange(5.0))
+    assert device.owns(copied) and copied.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_no_room_is_told_with_size_and_advice(cupy: Cupy) -> None:
+    device = Device()
+    with pytest.raises(
+        MXNetError, match=r"no room for a buffer of 4,194,304 bytes \(shape .*batch"
+    ):
+        device.empty((1024, 1024), np.dtype("f"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 30)), max_size=8))
+def test_blocks_that_a_pool_joins_are_known(spans: list[tuple[int, int]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", Cupy())
+        patch.setattr(blas, "load", Library)
+        device = Device()
+    device._starts.clear()
+    device._ends.clear()
+    for start, length in spans:
+        device._remember(start, length)
+    last = spans[-1] if spans else (0, 0)
+    for place in range(90):
+        inside = any(start <= place < start + length for start, length in spans)
+        array: Any = SimpleNamespace(__array_interface__={"data": (place, False)})
+        if last[0] <= place < last[0] + last[1]:
+            assert device.owns(array)  # the newest block is the one that is surely in use
+        if device.owns(array):
+            assert inside
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_captured_launches_run_when_they_are_launched(cupy: Cupy, refuses: bool) -> None:
+    backend = CupyBackend(Device())
+    x, total = (backend.zeros(shape, np.float32) for shape in ((4, 3), (3,)))
+    one = backend.from_host(np.ones((), "f"))
+    lines = [(np.add, (x, one, x)), (np.add.reduce, (x, (0,), None, total))]
+    joined, _ = backend.join(lines)
+    run(joined)
+    assert total.tolist() == [4, 4, 4]
+    launches = [kernel for kernel, _ in joined if kernel != backend.device.synchronize]
+    cupy.refuses_capture = refuses
+    if refuses:
+        with pytest.warns(UserWarning, match="not captured .*not permitted"):
+            graph = backend.device.captured(launches)
+        assert isinstance(graph, Repeated)
+    else:
+        graph = backend.device.captured(launches)
+    assert total.tolist() == [4, 4, 4]
+    graph.launch()
+    graph.launch()
+    assert total.tolist() == [12, 12, 12]
+
+
+def test_a_product_is_the_blas_of_the_device(cupy: Cupy) -> None:
+    backend = CupyBackend(Device())
+    left, right = (backend.from_host(np.arange(6, dtype="f").reshape(s)) for s in ((2, 3), (3, 2)))
+    out = backend.zeros((2, 2), np.float32)
+    run(backend.join([(np.dot, (left, right, out))])[0])
+    np.testing.assert_array_equal(out, left @ right)
