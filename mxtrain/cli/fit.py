@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     metavar="RUN",
     help="Go on with a run: its folder, one of its checkpoints, or 'latest' (under runs/).",
 )
-@click.option("--force", is_flag=True, help="With --resume: take changes that may alter weights.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="With --resume: take changes that may alter weights, do without damaged files.",
+)
 @click.option("--profile", is_flag=True, help="Show where the time went, at the end.")
 @shared("quiet", "as_json")
 def command(
@@ -54,7 +58,8 @@ def command(
 
     With --resume a run goes on where its newest checkpoint was written, with the config saved in
     its folder unless CONFIG is given, and ends with the same weights as if it had never stopped.
-    Changed settings are named; those that may alter the weights need --force.
+    Changed settings are named; those that may alter the weights need --force, and so do damaged
+    files that the run can do without.
 
     Exit codes: 0 done, 1 the run failed, 2 the config or the command line is wrong, 130
     interrupted (143 by SIGTERM, 129 by SIGHUP), 141 the reader of the output has gone.

@@ -91,6 +91,13 @@ class Best:
         self._reference, self._waited = values["reference"], values["waited"]
         return True
 
+    def lose(self) -> None:
+        """Let the best epoch be the best of those to come: its weights are lost.
+
+        What early stopping has counted stays.
+        """
+        self.epoch, self.value = None, None
+
     def keep(self, module: Module) -> None:
         """Remember the weights of the module as the best."""
         arrays = module.parameter_arrays()
@@ -103,6 +110,14 @@ class Best:
     def should_stop(self) -> bool:
         """Whether the value has not improved by `min_delta` for `patience` epochs."""
         return self._waited >= self._patience
+
+    @property
+    def stopping_reason(self) -> str:
+        """Why the run stops, where it should."""
+        side, _, name = self.name.partition("_")
+        is_known = self.value is not None and self._sign * self.value >= self._reference
+        since = f"since epoch {self.epoch}" if is_known else f"for {self._waited} epochs"
+        return f"{side} {name} has not improved {since}"
 
     def restore(self, module: Module) -> None:
         """Put the best weights back; nothing happens where there are none."""

@@ -170,11 +170,12 @@ def resumed(stored: Stored | None) -> str:
     return f"{stored.position}, from {stored.position.state}"
 
 
-def differences(stored: Stored | None) -> list[str]:
-    """Say what is different for a run that goes on."""
+def differences(stored: Stored | None, trains: bool) -> list[str]:
+    """Say what is different for a run that goes on; where nothing `trains`, no setting is taken."""
     if stored is None:
         return []
-    return [*(f"changed {change}" for change in stored.changed), *stored.notes]
+    changed = stored.changed if trains else []
+    return [*(f"changed {change}" for change in changed), *stored.notes, *stored.repairs]
 
 
 def nothing_left(epochs: int, folder: Path) -> str:

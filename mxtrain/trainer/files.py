@@ -62,10 +62,14 @@ class RunFolder:
     def save_weights(self, module: Module, name: str) -> None:
         """Write a file of weights and, with the first one, ``model-symbol.json``."""
         if not (self.path / SYMBOL).exists():
-            with self._replacing(SYMBOL) as path:
-                module.symbol.save(str(path))
+            self.write_symbol(module)
         with self._replacing(name) as path:
             module.save_params(str(path))
+
+    def write_symbol(self, module: Module) -> None:
+        """Write the graph, ``model-symbol.json``."""
+        with self._replacing(SYMBOL) as path:
+            module.symbol.save(str(path))
 
     def save_state(self, name: str, metadata: dict[str, Any], values: dict[str, Any]) -> None:
         """Write the state of a run (TypeError for values that cannot be stored)."""

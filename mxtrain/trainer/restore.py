@@ -29,6 +29,8 @@ def put_back(stored: Stored, module: Module, pieces: Pieces, best: Best) -> None
     try:
         if not best.set_state(values["best"]):
             stored.notes.append(f"{best.name} is followed now: the best epoch is told anew")
+        elif metadata["best_weights"] in stored.damaged:
+            best.lose()
         elif metadata["best_weights"] is not None:
             module.load_params(_inside(folder, metadata["best_weights"]))
             best.keep(module)

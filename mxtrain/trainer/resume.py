@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from mxtrain import symbol as symbols
 from mxtrain.checkpoint import run_state
-from mxtrain.checkpoint.digest import sha256_of
 from mxtrain.config import to_yaml
 from mxtrain.errors import MXNetError, closest
 from mxtrain.trainer import folder as folders
 from mxtrain.trainer.changes import Change, changes
+from mxtrain.trainer.damage import check_files, repairs, spared
 from mxtrain.trainer.errors import SetupError
 from mxtrain.trainer.files import RunFolder
 from mxtrain.trainer.position import STATE, WEIGHTS, Position
@@ -103,7 +104,7 @@ def _refuse_weights_alone(folder: Path) -> None:
 
 @dataclass
 class Stored:
-    """A checkpoint that was read and found whole.
+    """A checkpoint that was read and found whole, or whole enough to go on from.
 
     Attributes
     ----------
@@ -111,6 +112,8 @@ class Stored:
     changed : settings that are others now.
     notes : what else is different, in words.
     is_forced : whether changes are taken that may alter the weights.
+    damaged : what is wrong with files that the run can do without, by name.
+    repairs : what is lost of them, or written anew, in words.
     """
 
     found: Found
@@ -118,6 +121,8 @@ class Stored:
     changed: list[Change]
     is_forced: bool
     notes: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+    repairs: list[str] = field(default_factory=list)
 
     @property
     def position(self) -> Position:
@@ -126,8 +131,8 @@ class Stored:
 
     @property
     def needs_rewriting(self) -> bool:
-        """Whether the folder has to be brought up to date with changed settings or data."""
-        return bool(self.changed or self.notes)
+        """Whether the folder has to be brought up to date with changed settings, data or files."""
+        return bool(self.changed or self.notes or self.repairs)
 
     def check(self, built: Built, columns: list[str], facts: Mapping[str, Any]) -> None:
         """Compare network, columns of the metrics, data and versions with those of now.
@@ -135,12 +140,7 @@ class Stored:
         Raises SetupError for differences that are refused, and with which nobody can go on.
         """
         folder, metadata = self.found.folder, self.state.metadata
-        stored = symbols.load(str(folder / folders.SYMBOL))
-        if stored.tojson() != built.module.symbol.tojson():
-            raise SetupError(
-                f"the network is not that of {folder}, and cannot change within a run; "
-                f"{_new_run(folder)}"
-            )
+        self._check_network(built.module.symbol.tojson())
         metrics = RunFolder(folder).check_metrics(metadata["metrics"])[folders.METRICS_CSV]
         if metrics:
             before = next(csv.reader(metrics.decode().splitlines()))
@@ -160,6 +160,20 @@ class Stored:
             for name, value in metadata["versions"].items()
             if now.get(name) != value
         ]
+
+    def _check_network(self, now: str) -> None:
+        folder, damaged = self.found.folder, self.damaged.get(folders.SYMBOL)
+        if damaged is None:
+            is_same = symbols.load(str(folder / folders.SYMBOL)).tojson() == now
+        else:
+            digest = hashlib.sha256(now.encode()).hexdigest()
+            is_same = self.state.metadata["files"][folders.SYMBOL] == digest
+        if not is_same:
+            put_back = "" if damaged is None else f"{damaged}; put it back, or "
+            raise SetupError(
+                f"the network is not that of {folder}, and cannot change within a run; "
+                f"{put_back}{_new_run(folder)}"
+            )
 
     def _check_data(self, now: Mapping[str, Any]) -> None:
         before = self.state.metadata["data"]
@@ -182,14 +196,16 @@ def read(found: Found, position: Position, spec: RunSpec, force: bool) -> Stored
     """Read a checkpoint and compare it with what is wanted now.
 
     Raises SetupError for a checkpoint that is not whole, naming an earlier one that is, and for
-    changed settings that are not harmless, unless `force`.
+    changed settings that are not harmless, unless `force`, which also does without damaged files
+    that it can do without (`damage.py`).
     """
     folder = found.folder
     try:
         state = run_state.load(folder / position.state)
         if (state.metadata["epoch"], state.metadata["batch"]) != (position.epoch, position.batch):
             raise SetupError(f"{folder / position.state} has been renamed; give it back its name")
-        check_files(folder, state.metadata["files"])
+        damaged = spared(folder, state.metadata, force)
+        repaired = repairs(damaged, state.values["best"])
         changed = changes(state.metadata["config"], to_yaml(spec, folder))
     except (MXNetError, OSError, KeyError, TypeError, AttributeError) as error:
         raise SetupError(f"{error}{_earlier(folder, position)}") from error
@@ -203,7 +219,7 @@ def read(found: Found, position: Position, spec: RunSpec, force: bool) -> Stored
         within += [one for one in changed if one.path == "seed"]
         if within:
             raise SetupError(_within(found, f"changed: {'; '.join(map(str, within))}"))
-    return Stored(found, state, changed, force)
+    return Stored(found, state, changed, force, damaged=damaged, repairs=repaired)
 
 
 def refuse(folder: Path, changed: Iterable[Change], force: bool) -> None:
@@ -215,16 +231,6 @@ def refuse(folder: Path, changed: Iterable[Change], force: bool) -> None:
             f"{folder} was trained with other settings, and these may alter its weights:\n{lines}\n"
             "--force goes on with the new ones"
         )
-
-
-def check_files(folder: Path, digests: Mapping[str, str]) -> None:
-    """Raise SetupError unless the files of a checkpoint are there, and as they were written."""
-    for name, digest in digests.items():
-        path = folder / Path(name).name
-        if not path.is_file():
-            raise SetupError(f"{path} is missing")
-        if sha256_of(path) != digest:
-            raise SetupError(f"{path} is damaged: it is not as the run wrote it (SHA-256)")
 
 
 def needed_weights(folder: Path, position: Position) -> set[str]:

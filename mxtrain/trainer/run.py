@@ -184,29 +184,40 @@ class _Run:
             return "failed", reason + describe.how_to_go_on(self.files.path, changed=True)
 
     def _begin(self, again: bool) -> None:
-        spec, data = self.spec, self.built.data
+        spec, data, ended = self.spec, self.built.data, self._ended_before()
         info = describe.run_info(self.built, self.config, str(self.files.path), self.loop)
         # Settings with which nothing is trained are not those of the run.
-        is_changed = (
-            self.stored is not None and self.stored.needs_rewriting and self._ended_before() is None
-        )
+        is_changed = self.stored is not None and self.stored.needs_rewriting and ended is None
+        is_repaired = self.stored is not None and bool(self.stored.repairs)
         if again:
             info = replace(info, resumed=describe.resumed(self.stored))
-            if is_changed:
-                info = replace(info, notes=(*info.notes, *describe.differences(self.stored)))
+            if is_changed or is_repaired:
+                notes = describe.differences(self.stored, is_changed)
+                info = replace(info, notes=(*info.notes, *notes))
             settle(self.stored, self.files, self.checkpoints)
         if self.stored is None or is_changed:
             self.files.write_text(folder.CONFIG, to_yaml(spec, self.files.path))
             self.files.write_preprocessing(data.features, data.labels)
-        if is_changed:
+        if self.stored is not None and is_repaired:
+            self._repair(self.stored, is_changed)
+        if is_changed or is_repaired:
             self.checkpoints.write(self.loop.position)
         self.files.log("\n".join(describe.log_lines(info)))
         self.reporter.start(info)
 
+    def _repair(self, stored: resume.Stored, is_changed: bool) -> None:
+        """Write damaged files anew, and let the next checkpoint say what the stored one does."""
+        if folder.SYMBOL in stored.damaged:
+            self.files.write_symbol(self.built.module)
+        if folder.PREPROCESSING in stored.damaged and not is_changed:
+            self.files.write_preprocessing(self.built.data.features, self.built.data.labels)
+        if not is_changed:
+            self._facts = {name: stored.state.metadata[name] for name in self._facts}
+
     def _ended_before(self) -> tuple[str, str] | None:
         """Return how a resumed run had ended already."""
         if self.best.should_stop:
-            return "stopped early", f"{self._stopping_reason()}; the run had ended before"
+            return "stopped early", f"{self.best.stopping_reason}; the run had ended before"
         if self.loop.epoch >= self.spec.fit.num_epoch:
             return "done", describe.nothing_left(self.loop.epoch, self.files.path)
         return None
@@ -219,7 +230,7 @@ class _Run:
             if self._after_epoch(self.loop.position, wanted):
                 self.loop.saved()
             if self.best.should_stop:
-                return "stopped early", self._stopping_reason()
+                return "stopped early", self.best.stopping_reason
             if self._should_end() and not is_last:
                 raise InterruptError
         return "done", ""
@@ -249,10 +260,6 @@ class _Run:
     def _write_row(self, row: EpochRow) -> None:
         self.files.add_metrics(row)
         self.files.log(describe.epoch_line(row, self.spec.fit.num_epoch))
-
-    def _stopping_reason(self) -> str:
-        side, _, name = self.best.name.partition("_")
-        return f"{side} {name} has not improved since epoch {self.best.epoch}"
 
     # -- checkpoints -------------------------------------------------------------------------
 
