@@ -68,7 +68,8 @@ def command(
     found = _found(resume, force, output, overwrite, bool(given))
     if found is not None and config is None:
         config = found.config
-    spec = load_spec(config, (*overrides, *given), backend, device, seed)
+    graph = None if found is None else found.graph
+    spec = load_spec(config, (*overrides, *given), backend, seed, graph)
     shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
 

@@ -83,10 +83,13 @@ def load_spec(
     config: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
-    device: int | None,
     seed: int | None,
+    graph: Path | None = None,
 ) -> Any:
-    """Return the checked `RunSpec` of the command line (ConfigErrors, UserError)."""
+    """Return the checked `RunSpec` of the command line (ConfigErrors, UserError).
+
+    `graph` is taken where the file of the network has gone.
+    """
     path = find_config(config)
     given = list(overrides)
     if backend is not None:
@@ -97,7 +100,7 @@ def load_spec(
         given.append(f"seed={seed}")
     from mxtrain.config import load
 
-    return load(path, given)
+    return load(path, given, graph=graph)
 
 
 def find_config(given: Path | None) -> Path:

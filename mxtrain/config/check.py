@@ -38,7 +38,12 @@ OPTIMIZER_MANAGED = {
 }
 
 
-def load(path: str | Path, overrides: Sequence[str] = (), files: bool = True) -> RunSpec:
+def load(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    files: bool = True,
+    graph: Path | None = None,
+) -> RunSpec:
     """Read and check the config file `path`; every mistake in it is found at once.
 
     Parameters
@@ -47,6 +52,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), files: bool = True) ->
     overrides : ``path=value`` texts that replace values of the file, as ``--set`` gives them.
     files : whether data and network are looked at as well; a run that has trained can be used
         where they have gone.
+    graph : a ``-symbol.json`` to take where the file that ``symbol`` names has gone.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), files: bool = True) ->
     root = override.apply(root, overrides, problems)
     if not root.is_mapping:
         problems.raise_if_any()
-    return check(root, Context(problems, Path(path).resolve().parent, files))
+    return check(root, Context(problems, Path(path).resolve().parent, files, graph))
 
 
 def check(root: Node, context: Context) -> RunSpec:

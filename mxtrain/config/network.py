@@ -48,6 +48,8 @@ def read_symbol(node: Node, path: str, context: Context) -> Any:
     """Return the `SymbolSpec` of `node`, or `BAD`."""
     if node.is_list:
         return read_nodes(node, path, context)
+    if context.graph is not None and _is_gone(node, context):
+        return FileSymbol(file=str(context.graph.resolve()))
     if node.is_mapping and "file" in node.value:
         spec = read_section(FileSymbol, node, path, context, {})
         return _with_file(spec, "file", node, path, context)
@@ -55,6 +57,14 @@ def read_symbol(node: Node, path: str, context: Context) -> Any:
         return _read_python(node, path, context)
     forms = "a list of nodes, {file: model-symbol.json} or {python: model.py}"
     return context.bad(node, path, f"expected {forms}, received {node.shown()}")
+
+
+def _is_gone(node: Node, context: Context) -> bool:
+    """Whether the network is in a file, and that is not there."""
+    named = [node.value[key] for key in ("file", "python") if node.is_mapping and key in node.value]
+    return any(
+        isinstance(one.value, str) and not (context.folder / one.value).exists() for one in named
+    )
 
 
 def _with_file(spec: Any, key: str, node: Node, path: str, context: Context) -> Any:

@@ -43,11 +43,13 @@ class Context:
     """What every reader needs: where problems go, and what paths are relative to.
 
     `looks_at_files` is whether what lies in files is checked as well: data, graphs, weights.
+    `graph` is a ``-symbol.json`` to take where the file of ``symbol`` has gone.
     """
 
     problems: Problems
     folder: Path
     looks_at_files: bool = True
+    graph: Path | None = None
 
     def bad(self, node: Node, path: str, text: str) -> Any:
         """Note a problem with the value `node` and return `BAD`."""

@@ -26,7 +26,7 @@ _HARMLESS = (
     "symbol.python",
 )
 _COMPONENTS = ("initializer", "optimizer", "lr_scheduler")
-_NOTHING = "nothing"
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def changes(before: str, now: str) -> list[Change]:
     """
     old, new = _settings(before), _settings(now)
     return [
-        Change(path, old.get(path, _NOTHING), new.get(path, _NOTHING))
+        Change(path, old.get(path, NOTHING), new.get(path, NOTHING))
         for path in dict.fromkeys((*old, *new))
         if old.get(path) != new.get(path)
     ]

@@ -14,7 +14,7 @@ from mxtrain.checkpoint import run_state
 from mxtrain.config import to_yaml
 from mxtrain.errors import MXNetError, closest
 from mxtrain.trainer import folder as folders
-from mxtrain.trainer.changes import Change, changes
+from mxtrain.trainer.changes import NOTHING, Change, changes
 from mxtrain.trainer.damage import check_files, repairs, spared
 from mxtrain.trainer.errors import SetupError
 from mxtrain.trainer.files import RunFolder
@@ -43,6 +43,12 @@ class Found:
     def config(self) -> Path:
         """The config the run was started with, every default filled in."""
         return self.folder / folders.CONFIG
+
+    @property
+    def graph(self) -> Path | None:
+        """The run's own network, for when the file its config names has gone; None without one."""
+        path = self.folder / folders.SYMBOL
+        return path if self.position is not None and path.is_file() else None
 
 
 def find(wanted: str) -> Found:
@@ -219,7 +225,19 @@ def read(found: Found, position: Position, spec: RunSpec, force: bool) -> Stored
         within += [one for one in changed if one.path == "seed"]
         if within:
             raise SetupError(_within(found, f"changed: {'; '.join(map(str, within))}"))
-    return Stored(found, state, changed, force, damaged=damaged, repairs=repaired)
+    notes = _own_graph(found, spec, changed)
+    return Stored(found, state, changed, force, notes, damaged=damaged, repairs=repaired)
+
+
+def _own_graph(found: Found, spec: RunSpec, changed: Iterable[Change]) -> list[str]:
+    """Say that the network is the run's own graph, where it is since another file has gone."""
+    places = ("symbol.file", "symbol.python")
+    before = [one.before for one in changed if one.path in places and one.before != NOTHING]
+    own = getattr(spec.symbol, "file", None)
+    if not before or found.graph is None or own != str(found.graph.resolve()):
+        return []
+    gone = [name for name in before if not (found.folder / name).exists()]
+    return [f"the network is the run's own {folders.SYMBOL}: {name} has gone" for name in gone]
 
 
 def refuse(folder: Path, changed: Iterable[Change], force: bool) -> None:

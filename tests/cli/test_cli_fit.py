@@ -36,7 +36,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trainer:
     module.fit = fit  # type: ignore[attr-defined]  # a module made here has no declared names
     monkeypatch.setitem(sys.modules, "mxtrain.trainer.run", module)
     monkeypatch.setattr("mxtrain.cli.options.find_config", lambda path: path)
-    monkeypatch.setattr("mxtrain.config.load", lambda path, overrides: (path, overrides))
+    monkeypatch.setattr("mxtrain.config.load", lambda path, overrides, graph: (path, overrides))
     monkeypatch.chdir(tmp_path)
     return calls
 
