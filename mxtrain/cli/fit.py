@@ -10,7 +10,7 @@ import click
 
 from mxtrain.cli.errors import UserError
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
-from mxtrain.cli.starting import weights_options, weights_overrides
+from mxtrain.cli.starting import saved_as_given, weights_options, weights_overrides
 from mxtrain.cli.training import closed, leave, told_as_failure
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def command(
         if found is None:
             from mxtrain.trainer.run import fit
 
+            spec = saved_as_given(spec, weights)
             result = fit(
                 spec, reporter, output=output, overwrite=overwrite, profile=profile, config=shown
             )

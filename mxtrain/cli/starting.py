@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from mxtrain.config.spec import RunSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +49,14 @@ def weights_overrides(
     found = []
     if weights is not None:
         # A path on the command line is relative to the current folder, not to that of the config.
-        found.append(f"weights.file={json.dumps(str(weights.resolve()), ensure_ascii=False)}")
+        full = weights if weights.is_absolute() else weights.resolve()
+        found.append(f"weights.file={json.dumps(str(full), ensure_ascii=False)}")
     flags = (("allow_missing", allow_missing), ("ignore_extra", ignore_extra))
     return (*found, *(f"weights.{name}=true" for name, given in flags if given))
+
+
+def saved_as_given(spec: RunSpec, weights: Path | None) -> RunSpec:
+    """Return the spec with ``--weights`` relative in the run's config where they were given so."""
+    if weights is None or weights.is_absolute() or spec.weights is None:
+        return spec
+    return replace(spec, weights=replace(spec.weights, file=str(spec.weights.file)))

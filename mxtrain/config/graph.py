@@ -94,7 +94,7 @@ def _names(node: NodeSpec) -> list[str]:
 def _call(spec: PythonSymbol) -> Symbol:
     module = plugins.load_file(Path(spec.python))
     function = plugins.function_of(module, spec.function)
-    made = plugins.call(function, spec.arguments, spec.python)
+    made = plugins.call(function, spec.arguments, str(Path(spec.python).resolve()))
     if not isinstance(made, Symbol):
         raise MXNetError(f"{spec.function}() must return a symbol, it returned {made!r:.80}")
     return made

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mxtrain.config.paths import absolute
 from mxtrain.config.problem import Mark, Problems, near_files
 from mxtrain.errors import PluginError, closest
 
@@ -79,7 +80,7 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any], file: str) 
 
 def resolved(entry: str, folder: Path) -> str:
     """Return a plugin's name with the path of a file made absolute."""
-    return str((folder / entry).resolve()) if entry.endswith(".py") else entry
+    return absolute(entry, folder) if entry.endswith(".py") else entry
 
 
 def load_installed(problems: Problems, mark: Mark) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mxtrain.config.document import Node
 from mxtrain.config.inputs import DATA
+from mxtrain.config.paths import absolute
 from mxtrain.config.problem import near_files
 from mxtrain.config.section import BAD, Context, joined, read_section
 from mxtrain.config.spec import FitSpec, WeightsSpec
@@ -36,7 +37,7 @@ def read_weights(node: Node, path: str, context: Context) -> Any:
             return context.bad(at, where, text)
     except (OSError, ValueError) as error:
         return context.bad(at, where, f"not a usable path: {error}")
-    return replace(spec, file=str(full.resolve()))
+    return replace(spec, file=absolute(spec.file, context.folder))
 
 
 def _is_prefix(path: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mxtrain.config.nodes import VARIABLE
+from mxtrain.config.paths import AbsolutePath
 from mxtrain.config.scalar import resolve
 from mxtrain.config.spec import Component, NodeSpec, PythonSymbol, RunSpec
 
@@ -24,7 +25,8 @@ def to_yaml(spec: RunSpec, folder: str | Path | None = None) -> str:
     Parameters
     ----------
     spec : what to write.
-    folder : where the text will lie; paths are then written relative to it, else absolute.
+    folder : where the text will lie; paths are then written relative to it, but for those that a
+        config gave as absolute ones. Without it all are absolute.
     """
     base = None if folder is None else Path(folder).resolve()
     lines: list[str] = []
@@ -100,7 +102,7 @@ def _node(node: NodeSpec) -> dict[str, Any]:
 
 
 def _relative(path: str, base: Path | None) -> str:
-    if base is None:
+    if base is None or isinstance(path, AbsolutePath):
         return path
     try:
         return os.path.relpath(path, base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from mxtrain.config import (
     Component,
+    ConfigErrors,
     EarlyStoppingSpec,
     FeaturesSpec,
     FitSpec,
@@ -49,6 +51,34 @@ def test_paths_relative_to_where_it_will_lie(folder: Path) -> None:
     text = to_yaml(load(folder / "config.yaml"), folder / "runs" / "0001")
     assert "train: {path: ../../train.csv, label: digit, kind: table}" in text
     assert str(folder) not in text
+
+
+def test_absolute_paths_stay_as_they_were_given(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    write_config(real, BASE)
+    (tmp_path / "current").symlink_to(real, target_is_directory=True)
+    net = "from mxtrain.symbol import Group\ndef get_symbol(): raise ValueError('no')\n"
+    for name in ("net.py", "own.py", "weights.params"):
+        (real / name).write_text(net)
+    shown = f"{tmp_path}/other/../current"
+    text = (
+        f"plugins: [{shown}/own.py, other.py]\n"
+        f"data: {{train: {{path: {shown}/train.csv, label: digit}}, eval: {{}}}}\n"
+        f"symbol: {{python: {shown}/net.py}}\n"
+        f"weights: {{file: {shown}/weights.params}}\n"
+    )
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other.py").write_text("")
+    (tmp_path / "config.yaml").write_text(text)
+    spec = load(tmp_path / "config.yaml", files=False)
+    written = to_yaml(pickle.loads(pickle.dumps(spec)), tmp_path / "runs" / "0001")
+    assert f"plugins: [{shown}/own.py, ../../other.py]" in written
+    assert written.count(f"path: {shown}/train.csv") == 2  # what eval takes from train as well
+    assert f"{{python: {shown}/net.py, function: get_symbol}}" in written
+    assert f"weights: {{file: {shown}/weights.params," in written
+    with pytest.raises(ConfigErrors, match=r"raised ValueError: no \(line 2\)"):
+        load(tmp_path / "config.yaml", ["weights=null", "plugins=[]"])
 
 
 def test_every_default_is_written(folder: Path) -> None:

@@ -110,3 +110,32 @@ def test_a_damaged_network_of_its_own_is_no_help(stored: Path) -> None:
     assert "the network is not that of" in said(refused)
     own.write_text("{")
     assert resume(stored, "--force").exit_code == 2
+
+
+def test_a_moved_run_finds_data_by_absolute_paths(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "project")
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("train.csv", "test.csv"):
+        (config.parent / name).rename(data / name)
+        config.write_text(config.read_text().replace(name, str(data / name)))
+    fit(load(config), Notes(), output=config.parent / "run")
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    moved = (config.parent / "run").rename(tmp_path / "far" / "away" / "run")
+    result = resume(moved)
+    assert result.exit_code == 0, result.output
+    assert "changed data" not in said(result)
+    assert f"train: {{path: {data / 'train.csv'}" in (moved / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_weights_are_saved_as_the_command_line_gives_them(
+    stored: Path, monkeypatch: pytest.MonkeyPatch, absolute: bool
+) -> None:
+    monkeypatch.chdir(stored.parent)
+    given = stored / "model-0003.params" if absolute else Path("run", "model-0003.params")
+    result = invoke("first/config.yaml", "--weights", given, "--ignore-extra", "-o", "a/b")
+    assert result.exit_code == 0, result.output
+    shown = given if absolute else "../../run/model-0003.params"
+    saved = (stored.parent / "a" / "b" / "config.yaml").read_text()
+    assert f"weights: {{file: {shown}," in saved
