@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +14,7 @@ from mxtrain.checkpoint import run_state
 from mxtrain.checkpoint.atomic import Together, atomic_write, sync_folder, together
 from mxtrain.checkpoint.digest import sha256_of
 from mxtrain.trainer import folder
-from mxtrain.trainer.errors import SetupError, UnwritableError
+from mxtrain.trainer.errors import UnwritableError
 from mxtrain.trainer.folder import (
     CONFIG,
     LOG,
@@ -26,9 +24,11 @@ from mxtrain.trainer.folder import (
     PREPROCESSING,
     SYMBOL,
 )
+from mxtrain.trainer.metric_lines import csv_line, json_line
 
 if TYPE_CHECKING:
     from mxtrain.module import Module
+    from mxtrain.trainer.kept_metrics import KeptMetrics
     from mxtrain.trainer.report import EpochRow
 
 
@@ -142,15 +142,12 @@ class RunFolder:
         record |= {f"train_{name}": value for name, value in row.train.items()}
         record |= {f"eval_{name}": value for name, value in row.eval.items()}
         record |= {"samples_per_second": row.samples_per_second, "seconds": row.seconds}
-        finite = {k: v if _is_finite(v) else None for k, v in record.items()}
-        self._append(METRICS_JSONL, json.dumps(finite) + "\n")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        self._append(METRICS_JSONL, json_line(record))
+        heading = ""
         if not self._columns:
             self._columns = list(record)
-            writer.writerow(self._columns)
-        writer.writerow([record[name] for name in self._columns])
-        self._append(METRICS_CSV, text.getvalue())
+            heading = csv_line(self._columns)
+        self._append(METRICS_CSV, heading + csv_line([record[name] for name in self._columns]))
 
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Return length and SHA-256 of the metrics written so far, by file."""
@@ -159,34 +156,21 @@ class RunFolder:
             for name in METRICS
         }
 
-    def check_metrics(self, metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
-        """Return the part of each metrics file that was there when `metrics` returned this.
-
-        Raises SetupError where a file does not begin with what was written.
-        """
-        found = {}
-        for name in METRICS:
-            path, size = self.path / name, int(metrics[name]["bytes"])
-            content = path.read_bytes()[:size] if size and path.exists() else b""
-            if len(content) < size or _sha256(content) != metrics[name]["sha256"]:
-                wrong = f"is not as the run wrote it (SHA-256 of its first {size} bytes)"
-                raise SetupError(
-                    f"{path} {wrong if path.exists() else 'is missing'}; put it back as it was, or "
-                    f"begin a new run from the weights: mxtrain fit CONFIG --weights {self.path}"
-                )
-            found[name] = content
-        return found
-
-    def cut_back(self, contents: Mapping[str, bytes]) -> None:
-        """Cut the metrics back to what `check_metrics` returned, on the disk as well."""
-        for name, content in contents.items():
+    def cut_back(self, kept: KeptMetrics) -> None:
+        """Let the metrics be what `read_metrics` returned, on the disk as well."""
+        for name, content in kept.contents.items():
             with _writing(self.path / name) as path:
-                if path.exists() and path.stat().st_size > len(content):
+                found = path.read_bytes() if path.exists() else b""
+                if found[: len(content)] != content:
+                    if name in kept.aside and path.exists():
+                        atomic_write(path.with_name(kept.aside[name]), found)
+                    atomic_write(path, content)
+                elif len(found) > len(content):
                     with path.open("rb+", buffering=0) as file:
                         file.truncate(len(content))
             self._lengths[name] = len(content)
             self._sums[name] = hashlib.sha256(content)
-        header = contents[METRICS_CSV].decode().partition("\n")[0]
+        header = kept.contents[METRICS_CSV].decode().partition("\n")[0]
         self._columns = next(csv.reader([header])) if header else []
 
     @property
@@ -225,7 +209,3 @@ def _writing(path: Path) -> Iterator[Path]:
         yield path
     except OSError as error:
         raise UnwritableError(path, error) from error
-
-
-def _is_finite(value: Any) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)

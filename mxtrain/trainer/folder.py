@@ -18,6 +18,9 @@ SYMBOL = f"{PREFIX}-symbol.json"
 RUNS = "runs"
 
 METRICS = (METRICS_JSONL, METRICS_CSV)
+EDITED = ".edited"
+"""What the name of metrics goes on with that somebody edited, beside those in their place."""
+
 _SINGLE = (CONFIG, *METRICS, LOG, PREPROCESSING, SYMBOL)
 
 
@@ -90,7 +93,8 @@ def remove_run(folder: Path, keep: tuple[str, ...] = ()) -> None:
     """Remove the files of a run, but for those to `keep` and what is not a run's."""
     positions = positions_in(folder)
     checkpoints = [name for p in positions for name in (p.state, p.weights)]
-    for name in (*checkpoints, *_SINGLE):
+    aside = [path.name for name in METRICS for path in folder.glob(f"{name}{EDITED}*")]
+    for name in (*checkpoints, *_SINGLE, *aside):
         if name not in keep:
             (folder / name).unlink(missing_ok=True)
     remove_leftovers(folder)

@@ -45,15 +45,14 @@ def settle(stored: Stored | None, files: RunFolder, checkpoints: Checkpoints) ->
     """Let the folder be as it was when the checkpoint was written; without one, but a config.
 
     What came later is removed: checkpoints (each state before its weights), then lines of metrics.
-    UnwritableError where that is not possible, SetupError for metrics that are not the run's.
+    Raises UnwritableError where that is not possible.
     """
     if stored is None:
         files.clear()
         return
     folder, position = files.path, stored.position
-    metrics = files.check_metrics(stored.state.metadata["metrics"])
     files.remove_for_good(*(one.state for one in states_in(folder) if one > position))
-    files.cut_back(metrics)
+    files.cut_back(stored.metrics)
     needs = {one: needed_weights(folder, one) for one in states_in(folder)}
     weights = {one.weights for one in folders.positions_in(folder)}
     needed = set().union(*needs.values())

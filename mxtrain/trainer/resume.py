@@ -17,7 +17,7 @@ from mxtrain.trainer import folder as folders
 from mxtrain.trainer.changes import NOTHING, Change, changes
 from mxtrain.trainer.damage import check_files, repairs, spared
 from mxtrain.trainer.errors import SetupError
-from mxtrain.trainer.files import RunFolder
+from mxtrain.trainer.kept_metrics import KeptMetrics, read_metrics
 from mxtrain.trainer.position import STATE, WEIGHTS, Position
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class Stored:
     is_forced : whether changes are taken that may alter the weights.
     damaged : what is wrong with files that the run can do without, by name.
     repairs : what is lost of them, or written anew, in words.
+    metrics : what the files of metrics hold up to there, known once `check` has been called.
     """
 
     found: Found
@@ -129,6 +130,7 @@ class Stored:
     notes: list[str] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
     repairs: list[str] = field(default_factory=list)
+    metrics: KeptMetrics = field(default_factory=KeptMetrics)
 
     @property
     def position(self) -> Position:
@@ -147,9 +149,13 @@ class Stored:
         """
         folder, metadata = self.found.folder, self.state.metadata
         self._check_network(built.module.symbol.tojson())
-        metrics = RunFolder(folder).check_metrics(metadata["metrics"])[folders.METRICS_CSV]
-        if metrics:
-            before = next(csv.reader(metrics.decode().splitlines()))
+        epochs = range(built.spec.fit.begin_epoch + 1, self.position.epoch + 1)
+        recorded = metadata["metrics"]
+        self.metrics = read_metrics(folder, recorded, epochs, columns, self.is_forced)
+        self.repairs += self.metrics.notes
+        table = self.metrics.contents[folders.METRICS_CSV]
+        if table:
+            before = next(csv.reader(table.decode().splitlines()))
             if before != columns:
                 raise SetupError(
                     f"metrics cannot change within a run: {folder / folders.METRICS_CSV} has the "
