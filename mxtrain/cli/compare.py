@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import click
 
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
-from mxtrain.cli.training import leave, told_as_failure
+from mxtrain.cli.training import closed, leave, told_as_failure
 
 
 def _words(
@@ -102,13 +101,13 @@ def command(
     Ctrl-C ends it after the running batches, with the table so far.
 
     Exit codes: 0 done, 1 no trial learned to the end, 2 the config or the command line is wrong,
-    130 interrupted (143 by SIGTERM, 129 by SIGHUP).
+    130 interrupted (143 by SIGTERM, 129 by SIGHUP), 141 the reader of the output has gone.
     """
     spec = load_spec(config, overrides, backend, device, seed)
     from mxtrain.console.comparing import make_compare_reporter
     from mxtrain.trainer.compare.compare import compare
 
-    with told_as_failure(), closing(make_compare_reporter(as_json, quiet, sys.stdout)) as reporter:
+    with told_as_failure(), closed(make_compare_reporter(as_json, quiet, sys.stdout)) as reporter:
         result = compare(
             spec,
             reporter,

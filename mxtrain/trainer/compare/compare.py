@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mxtrain.trainer import describe, folder
 from mxtrain.trainer.best import Best
 from mxtrain.trainer.build import Built, build
+from mxtrain.trainer.compare.audience import CompareAudience
 from mxtrain.trainer.compare.files import CompareFolder
 from mxtrain.trainer.compare.one import run_trial
 from mxtrain.trainer.compare.png import check_png
@@ -67,9 +69,13 @@ def compare(
     png : draw the curves as PNG too, which needs matplotlib.
     config : what the spec was read from, as it is shown.
 
-    An optimizer that diverges or does not take the network ends its own trial only. Raises before
-    the first trial what `mxtrain.trainer.run.fit` raises, SetupError for optimizers that are not
-    registered and for a PNG without matplotlib; OSError for a file that cannot be written.
+    An optimizer that diverges or does not take the network ends its own trial only. A reporter that
+    raises OSError ends the comparison as a signal does, with the table so far; the error is raised
+    once that is written.
+
+    Raises before the first trial what `mxtrain.trainer.run.fit` raises, SetupError for optimizers
+    that are not registered and for a PNG without matplotlib; OSError for a file that cannot be
+    written.
     """
     trials = make_trials(spec, names, rates)
     jobs = min(jobs, len(trials))
@@ -84,8 +90,8 @@ def compare(
         scores = Scores(trials, goal, epochs, max(weights, 1))
         files = CompareFolder(output, overwrite, png)
         files.write_config(spec, scores)
-        reporter.start(_info(built, loop, scores, weights, jobs, config, str(files.path)))
-        return _Running(spec, scores, files, reporter, jobs).run()
+        running = _Running(spec, scores, files, reporter, jobs)
+        return running.run(_info(built, loop, scores, weights, jobs, config, str(files.path)))
 
 
 def _tried_out(spec: RunSpec) -> tuple[Built, Loop]:
@@ -142,37 +148,52 @@ class _Running:
         jobs: int,
     ) -> None:
         self.spec, self.scores, self.files = spec, scores, files
-        self.reporter, self.jobs = reporter, jobs
+        self.reporter, self.jobs = CompareAudience(reporter), jobs
         self.stop = StopRequest()
 
-    def run(self) -> Comparison:
-        """Run every trial, then say how it ended."""
+    def run(self, info: CompareInfo) -> Comparison:
+        """Run every trial, then say how it ended, or raise what kept that from being said."""
+        self.reporter.start(info)
         started = time.perf_counter()
         specs = [spec_of(self.spec, trial) for trial in self.scores.trials]
         with self.stop:
             if self.jobs > 1:
                 with Workers(self.jobs, threads_for(self.spec, self.jobs)) as workers:
-                    workers.run(specs, self._receive, self.stop.requested)
+                    workers.run(specs, self._receive, self._should_end)
             else:
                 self._one_by_one(specs)
             for number in self.scores.unfinished():
-                self._receive(number, Ending("interrupted", "stopped by the user"))
+                self._receive(number, Ending("interrupted"))
             self.files.write_results(self.scores)
             self.files.write_curves(self.scores)
-        return self._finish(time.perf_counter() - started)
+        result = self._finish(time.perf_counter() - started)
+        if self.reporter.lost is not None and not self.stop.number:
+            raise self.reporter.lost
+        return result
+
+    def _should_end(self) -> bool:
+        return self.stop.requested() or self.reporter.lost is not None
+
+    def _who_stopped(self) -> str:
+        lost = self.reporter.lost
+        if lost is None or self.stop.requested():
+            return "stopped by the user"
+        return f"stopped, since the output cannot be written ({lost.strerror or lost})"
 
     def _one_by_one(self, specs: Sequence[RunSpec]) -> None:
         for number, spec in enumerate(specs):
-            if self.stop.requested():
+            if self._should_end():
                 return
             self._receive(number, Started())
 
             def send(event: Event, number: int = number) -> None:
                 self._receive(number, event)
 
-            self._receive(number, run_trial(spec, send, self.stop.requested))
+            self._receive(number, run_trial(spec, send, self._should_end))
 
     def _receive(self, number: int, event: Event) -> None:
+        if isinstance(event, Ending) and event.status == "interrupted":
+            event = replace(event, reason=self._who_stopped())
         self.scores.receive(number, event)
         if isinstance(event, Ending) and event.status != "interrupted":
             self.files.write_results(self.scores)
