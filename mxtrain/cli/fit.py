@@ -69,7 +69,7 @@ def command(
     if found is not None and config is None:
         config = found.config
     graph = None if found is None else found.graph
-    spec = load_spec(config, (*overrides, *given), backend, seed, graph)
+    spec = load_spec(config, (*overrides, *given), backend, device, seed, graph)
     shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
 

@@ -83,6 +83,7 @@ def load_spec(
     config: Path | None,
     overrides: tuple[str, ...],
     backend: str | None,
+    device: int | None,
     seed: int | None,
     graph: Path | None = None,
 ) -> Any:
