@@ -94,7 +94,7 @@ class WithoutBlocks(Timed):
     """A rule on NumPy as one block: every operation passes over the whole arrays."""
 
     def __init__(self, name: str, size: int) -> None:
-        from mxtrain.backend.numpy import Segment
+        from mxtrain.backend.blocks import Segment
         from mxtrain.optimizer.tracing import Layer, layer_row, rule_of
 
         optimizer = created(name)

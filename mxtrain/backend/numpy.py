@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from mxtrain.backend.formula import TRUTH_VALUED, Instruction, Program, Ref
-from mxtrain.backend.quiet import quiet_context
 from mxtrain.backend.special import erf
 
 Array = np.ndarray[Any, Any]
@@ -21,9 +20,6 @@ Line = tuple[Callable[..., Any], tuple[Any, ...]]
 # scaled, ``(x - offset) * factor`` in double precision: the offsets and the factors of a row.
 Gathered = tuple[Array, Array, tuple[Array, Array] | None]
 Allocate = Callable[[tuple[int, ...], Any], Array]
-
-# Elements of a block: the handful of streams of a rule then stay within the second-level cache.
-BLOCK = 32768
 
 
 def select(condition: Array, a: Array, b: Array, out: Array) -> None:
@@ -218,77 +214,6 @@ def run(lines: Sequence[Line]) -> None:
         kernel(*arguments)
 
 
-class Segment:
-    """A rule bound to equally long flat arrays, run in cache-sized blocks.
-
-    Parameters
-    ----------
-    program : the traced rule; its outputs replace `targets`.
-    arrays : flat arrays of one dtype.
-    targets : for each output, the number of the array it replaces.
-
-    `nbytes` is the memory of the scratch registers, which all blocks use.
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        arrays: Sequence[Array],
-        targets: Sequence[int],
-        block: int = BLOCK,
-    ) -> None:
-        size = arrays[0].size
-        registers: list[Array] = []
-        self._lines: list[Line] = []
-        self._lowered: list[Lowering] = []
-        for start in range(0, max(size, 1), block):
-            parts = [array[start : start + block] for array in arrays]
-            used = iter(range(1_000_000))
-
-            def allocate(shape: tuple[int, ...], dtype: Any, used: Any = used) -> Array:
-                number = next(used)
-                while number >= len(registers):
-                    registers.append(np.empty(min(block, size), arrays[0].dtype))
-                flat: Array = registers[number].view(dtype)
-                return flat[: shape[0]]
-
-            lowered = Lowering(program, parts, [parts[t] for t in targets], allocate)
-            self._lowered.append(lowered)
-            self._lines += lowered.lines
-        first = self._lowered[0]
-        for other in self._lowered[1:]:
-            self._share_scalars(first, other)
-        self.nbytes = sum(register.nbytes for register in registers)
-        self._scalars, self._scalar_lines = first.scalars, first.scalar_lines
-        self._values: tuple[float, ...] | None = None
-        self._quiet = quiet_context()
-
-    def _share_scalars(self, first: Lowering, other: Lowering) -> None:
-        """Let every block read the scalars that the first block computes."""
-        twins = {id(b): a for a, b in zip(first.scalars, other.scalars, strict=True)}
-        for (_, mine), (_, theirs) in zip(first.scalar_lines, other.scalar_lines, strict=True):
-            twins[id(theirs[-1])] = mine[-1]
-        renamed = [
-            (kernel, tuple(twins.get(id(argument), argument) for argument in arguments))
-            for kernel, arguments in other.lines
-        ]
-        start = sum(len(lowered.lines) for lowered in self._lowered[: self._lowered.index(other)])
-        self._lines[start : start + len(renamed)] = renamed
-
-    def run(self, scalars: tuple[float, ...]) -> None:
-        """Apply the rule once with these scalar values, in the order the rule names them."""
-        self._quiet.run(self._run, scalars)
-
-    def _run(self, scalars: tuple[float, ...]) -> None:
-        if scalars != self._values:
-            for box, value in zip(self._scalars, scalars, strict=True):
-                box[()] = value
-            run(self._scalar_lines)
-            self._values = scalars
-        for kernel, arguments in self._lines:
-            kernel(*arguments)
-
-
 class RunnableRule(Protocol):
     """An update rule bound to its arrays. `nbytes` is what it needs beside them."""
 
@@ -346,6 +271,8 @@ class NumpyBackend:
         self, program: Program, arrays: Sequence[Array], targets: Sequence[int]
     ) -> RunnableRule:
         """Bind an update rule to flat arrays."""
+        from mxtrain.backend.blocks import Segment
+
         return Segment(program, arrays, targets)
 
     def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:

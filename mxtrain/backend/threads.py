@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
+# Elements of an update from which several threads are worth their start; shorter loops would wait
+# for the worker threads of the matrix products, which spin for a while after their last task.
+SHARED_FROM = 1 << 22
 _limit: list[int] = []
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the compiled backend needs numba")
 
 from mxtrain import backend, optimizer
-from mxtrain.backend import threads
-from mxtrain.backend.compiled import cache, functions, rules
+from mxtrain.backend import blocks, threads
+from mxtrain.backend.blocks import Segment
+from mxtrain.backend.compiled import cache, functions
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, ON_TRUTH_VALUES, SLOW
 from mxtrain.backend.compiled.lines import (
     Pointwise,
@@ -26,7 +27,7 @@ from mxtrain.backend.compiled.lines import (
 )
 from mxtrain.backend.compiled.source import Regions, Writer, grouped, joined
 from mxtrain.backend.formula import BINARY, UNARY
-from mxtrain.backend.numpy import Segment, greater_of, lesser_of, run
+from mxtrain.backend.numpy import greater_of, lesser_of, run
 from mxtrain.errors import MXNetError
 from mxtrain.optimizer.tracing import rule_of
 
@@ -238,8 +239,10 @@ def test_rules_give_the_bits_of_numpys_blocks(name: str, dtype: str) -> None:
             np.testing.assert_array_equal(mine, theirs)
 
 
-def test_long_rules_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "SHARED_FROM", 100)
+@pytest.mark.parametrize("side", ["numpy", "numba"])
+def test_long_rules_are_shared_among_threads(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "SHARED_FROM", 100)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
     rule = rule_of(optimizer.create("adam"), True)
     scalars = tuple(np.linspace(0.01, 0.5, len(rule.program.scalars)))
     results, shares = [], []
@@ -247,7 +250,7 @@ def test_long_rules_are_shared_among_threads(monkeypatch: pytest.MonkeyPatch) ->
     for most in (1, 2, 3):
         arrays = [np.linspace(0.1, 1, 1003, dtype="f") for _ in rule.arrays]
         with threads.limited(most):
-            NUMBA.segment(rule.program, arrays, rule.targets).run(scalars)
+            backend.get(side).segment(rule.program, arrays, rule.targets).run(scalars)
         results.append(arrays)
     assert [len(share) for share in shares] == [2, 3]
     for other in results[1:]:

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mxtrain import optimizer
+from mxtrain.backend.blocks import Segment
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, SLOW
 from mxtrain.backend.compiled.lines import Limits, read_line
 from mxtrain.backend.cuda.expressions import TEXTS
 from mxtrain.backend.cupy import CupyBackend, DeviceSegment
-from mxtrain.backend.numpy import Segment, greater_of, lesser_of, run, select
+from mxtrain.backend.numpy import greater_of, lesser_of, run, select
 from mxtrain.optimizer.tracing import rule_of
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to stand in for a device")

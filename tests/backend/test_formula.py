@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mxtrain.backend.blocks import Segment
 from mxtrain.backend.formula import trace
-from mxtrain.backend.numpy import Lowering, Segment, run
+from mxtrain.backend.numpy import Lowering, run
 
 NAMES = ["a", "b", "c"]
 

@@ -17,9 +17,6 @@ from mxtrain.backend.compiled.source import filled_in
 from mxtrain.backend.formula import Program, Ref
 from mxtrain.backend.numpy import Array
 
-# Elements from which several threads are worth their start; shorter loops would wait for the worker
-# threads of the matrix products, which spin for a while after their last task.
-SHARED_FROM = 1 << 22
 SIGNATURE = "void(int64, int64, int64, int64)"
 
 
@@ -49,7 +46,7 @@ class CompiledSegment:
         """Apply the rule once with these scalar values, in the order the rule names them."""
         if scalars != self._values:
             self._scalars[:] = self._values = scalars
-        parts = threads.count() if self._size >= SHARED_FROM else 1
+        parts = threads.count() if self._size >= threads.SHARED_FROM else 1
         if parts == 1:
             self._run(*self._call)
         else:
