@@ -48,6 +48,7 @@ class BoundBatch:
     measured : what is measured: outputs, then labels.
     looked_at : flat views of what decides whether the losses are finite.
     weighs_classes : whether classes have factors.
+    empty : makes arrays where those of the batch are, by shape and type.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class BoundBatch:
         self.executor: Executor = built.module.executor_for(rows, learns)
         arguments = {name: np.asarray(a) for name, a in self.executor.arg_dict.items()}
         outputs = {name: np.asarray(a) for name, a in self.executor.output_dict.items()}
+        self.empty = self.executor.plan.backend.empty
         self.data = arguments["data"]
         self.labels = [arguments[name] for name in built.labels]
         self.outputs = [outputs[head.output] for head in built.heads]

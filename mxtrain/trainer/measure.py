@@ -61,9 +61,9 @@ class Measure:
         ]
         largest = max(array.nbytes for array in full.measured)
         self._capacity = int(min(max(PIECE_BYTES // max(largest, 1), 1), MAX_BATCHES))
-        empty = full.executor.plan.backend.empty  # a captured step writes into them
+        # A captured step writes into them, so they are where the batch is.
         self._pieces = [
-            empty((self._capacity * full.rows * width, *array.shape[1:]), array.dtype)
+            full.empty((self._capacity * full.rows * width, *array.shape[1:]), array.dtype)
             for array, width in zip(full.measured, self._widths, strict=True)
         ]
         self._slots = [self._slot(i * full.rows, full.rows) for i in range(self._capacity)]

@@ -39,7 +39,7 @@ class Rows:
     """Stands for a bound batch of given outputs and labels."""
 
     def __init__(self, output: Any, label: Any) -> None:
-        self.rows, self.measured = len(output), [output, label]
+        self.rows, self.measured, self.empty = len(output), [output, label], np.empty
 
 
 def measured(built: Built, sizes: list[int], seed: int) -> tuple[dict[str, float], Any, Any]:
