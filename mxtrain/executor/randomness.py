@@ -20,16 +20,21 @@ class StepCounts(MutableMapping[bool, int]):
 
     def __init__(self) -> None:
         self._counts = np.zeros(2, np.int64)
+        self._cells = self._counts.data  # an element of it costs a third of an array's
 
     def of(self, is_train: bool) -> Array:
         """Return the count of a mode as an array of one element."""
         return self._counts[int(is_train) :][:1]
 
     def __getitem__(self, is_train: bool) -> int:
-        return int(self._counts[int(is_train)])
+        return self._cells[is_train]
 
     def __setitem__(self, is_train: bool, count: int) -> None:
-        self._counts[int(is_train)] = count
+        self._cells[is_train] = count
+
+    def count_up(self, is_train: bool) -> None:
+        """Add one to the count of a mode."""
+        self._cells[is_train] += 1
 
     def __delitem__(self, is_train: bool) -> None:
         raise TypeError("both modes are always counted")
@@ -71,4 +76,4 @@ class StepRandom:
 
     def advance(self, is_train: bool) -> None:
         """Move on to the next forward pass."""
-        self.steps[is_train] += 1
+        self.steps.count_up(is_train)

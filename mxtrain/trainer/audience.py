@@ -9,15 +9,29 @@ if TYPE_CHECKING:
     from mxtrain.trainer.report import EpochRow, Progress, Reporter, RunInfo, RunResult
 
 
-class Audience:
-    """Passes everything on to a reporter until that cannot write (a closed pipe, a full disk).
+class Listener:
+    """Is told things until it cannot write them (a closed pipe, a full disk).
 
-    `lost` is the error it then raised; afterwards nothing is passed on.
+    `lost` is the error it then raised; afterwards it is told nothing.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+    def __init__(self) -> None:
         self.lost: OSError | None = None
+
+    def _tell(self, method: Callable[[Any], None], what: Any) -> None:
+        if self.lost is None:
+            try:
+                method(what)
+            except OSError as error:
+                self.lost = error
+
+
+class Audience(Listener):
+    """Passes everything on to the reporter of a run."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__()
+        self._reporter = reporter
 
     def start(self, info: RunInfo) -> None:
         """Show what will run."""
@@ -38,10 +52,3 @@ class Audience:
     def finish(self, result: RunResult) -> None:
         """Show how the run ended."""
         self._tell(self._reporter.finish, result)
-
-    def _tell(self, method: Callable[[Any], None], what: Any) -> None:
-        if self.lost is None:
-            try:
-                method(what)
-            except OSError as error:
-                self.lost = error

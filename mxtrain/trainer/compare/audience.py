@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mxtrain.trainer.audience import Listener
 
 if TYPE_CHECKING:
     from mxtrain.trainer.compare.report import CompareInfo, CompareReporter, Comparison, TrialRow
 
 
-class CompareAudience:
-    """Passes everything on to a reporter until that cannot write (a closed pipe, a full disk).
-
-    `lost` is the error it then raised; afterwards nothing is passed on. No trial is blamed for it.
-    """
+class CompareAudience(Listener):
+    """Passes everything on to a reporter; no trial is blamed where that cannot write."""
 
     def __init__(self, reporter: CompareReporter) -> None:
+        super().__init__()
         self._reporter = reporter
-        self.lost: OSError | None = None
 
     def start(self, info: CompareInfo) -> None:
         """Show what will be compared."""
@@ -30,10 +28,3 @@ class CompareAudience:
     def finish(self, result: Comparison) -> None:
         """Show the table and where everything was written."""
         self._tell(self._reporter.finish, result)
-
-    def _tell(self, method: Callable[[Any], None], what: Any) -> None:
-        if self.lost is None:
-            try:
-                method(what)
-            except OSError as error:
-                self.lost = error
