@@ -8,6 +8,7 @@ import numpy as np
 from cases import BATCHES, Task, cross_entropy
 
 from mxtrain import backend as backends
+from mxtrain.backend.numpy import StepParts
 from sides.base import Side
 from sides.mxtrain_step import bound_module
 
@@ -37,11 +38,16 @@ class NumbaCall(Side):
         plan, updates = self.module.executor.plan, self.module.updates_ahead(1)
         passes = plan.forward(True).lines, plan.backward(True)[0].lines
         rules = [rule for rule, _ in updates or ()]
-        size = len(self.rows[0])
-        counted = self.module.random.steps.of(True)
-        steps = backends.get("numba").steps(
-            size, gathered, passes, [self.output], rules, kept, counted
+        parts = StepParts(
+            size=len(self.rows[0]),
+            gathered=gathered,
+            passes=passes,
+            looked_at=[self.output],
+            rules=rules,
+            kept=kept,
+            step=self.module.random.steps.of(True),
         )
+        steps = backends.get("numba").steps(parts)
         if steps is None or updates is None:
             raise NotImplementedError("not every line of this network is compiled")
         return steps

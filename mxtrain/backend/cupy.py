@@ -23,11 +23,11 @@ from mxtrain.backend.formula import Program
 from mxtrain.backend.numpy import (
     Allocate,
     Array,
-    Gathered,
     Line,
     Lowering,
     NumpyBackend,
     RunnableRule,
+    StepParts,
 )
 
 
@@ -44,7 +44,6 @@ class CupyBackend(NumpyBackend):
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self._zero = self._word()
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return a new buffer with unspecified contents."""
@@ -55,9 +54,6 @@ class CupyBackend(NumpyBackend):
         made = self.empty(shape, dtype)
         made[...] = 0
         return made
-
-    def _word(self) -> Array:
-        return self.zeros((1,), np.int64)
 
     def from_host(self, array: Array) -> Array:
         """Return an array with these contents that the device sees."""
@@ -96,34 +92,16 @@ class CupyBackend(NumpyBackend):
             run = []
         return [*joined, *self._launches(run)], []
 
-    def steps(
-        self,
-        size: int,
-        gathered: Sequence[Gathered],
-        passes: tuple[Sequence[Line], Sequence[Line]],
-        looked_at: Sequence[Array],
-        rules: Sequence[Any],
-        kept: Sequence[Array],
-        step: Array,
-    ) -> DeviceSteps | None:
+    def steps(self, parts: StepParts) -> DeviceSteps | None:
         """Return a step that is captured and replayed, None where the host has a part in it."""
-        calls: list[list[Any]] = [[kernel for kernel, _ in lines] for lines in passes]
+        calls: list[list[Any]] = [[kernel for kernel, _ in lines] for lines in parts.passes]
         forward, backward = (list(filter(_is_launch, each)) for each in calls)
         begins = [call for each in calls for call in each if isinstance(call, BeginStep)]
         others = [call for each in calls for call in each if not self._may_be_captured(call)]
-        if others or not all(isinstance(one, DeviceSegment) for one in rules):
+        if others or not all(isinstance(one, DeviceSegment) for one in parts.rules):
             return None
         words = [begin.word for begin in begins]
-        return DeviceSteps(
-            self.device,
-            size,
-            gathered,
-            (forward, backward),
-            looked_at,
-            rules,
-            kept,
-            (step, words),
-        )
+        return DeviceSteps(self.device, parts, (forward, backward), words)
 
     def synchronize(self) -> None:
         """Wait until everything asked for has been computed."""
@@ -146,10 +124,10 @@ class CupyBackend(NumpyBackend):
         for group in grouped(run):
             first = group[0]
             if isinstance(first, Uniform):
-                word = self._word()
+                word = self.zeros((1,), np.int64)
                 begins.append((BeginStep(first.source.step, word), ()))
-                kernel = uniform(first, address_of(word), address_of(self._zero))
-                launches.append((self.device.launch(kernel, address_of(self.device.no_halt)), ()))
+                kernel = uniform(first, address_of(word), address_of(self.device.zero))
+                launches.append((self.device.launch(kernel, address_of(self.device.zero)), ()))
             else:
                 launches.append((self._launch(group), ()))
         return [*begins, *launches, (self.device.synchronize, ())] if launches else []
@@ -164,7 +142,7 @@ class CupyBackend(NumpyBackend):
             kernel = transposition(first)
         else:
             kernel = pointwise(group)
-        return self.device.launch(kernel, address_of(self.device.no_halt))
+        return self.device.launch(kernel, address_of(self.device.zero))
 
 
 def _is_launch(call: object) -> bool:
@@ -182,13 +160,10 @@ class DeviceSegment:
     ) -> None:
         self._device, self._bound = device, (program, list(arrays), tuple(targets))
         self._table = device.empty((max(len(program.scalars), 1),), np.dtype(np.float64))
-        self._counter = device.empty((1,), np.dtype(np.int64))
-        self._counter[0] = 0
-        self.nbytes = self._table.nbytes + self._counter.nbytes
+        self.nbytes = self._table.nbytes
         self._values: tuple[float, ...] | None = None
-        self._run = self.launch(
-            address_of(self._table), address_of(self._counter), address_of(device.no_halt)
-        )
+        zero = address_of(device.zero)
+        self._run = self.launch(address_of(self._table), zero, zero)
 
     def launch(self, table: int, counter: int, halt: int) -> Callable[[], None]:
         """Return the launch that reads its scalars from a table, in the row of a counter."""

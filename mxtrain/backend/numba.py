@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +15,11 @@ from mxtrain.backend.compiled.source import Writer
 from mxtrain.backend.formula import Program
 from mxtrain.backend.numpy import (
     Array,
-    Gathered,
     Line,
     NumpyBackend,
     RunnableRule,
     RunnableSteps,
+    StepParts,
 )
 
 # Shorter functions compile in less time together, and repeated layers share them.
@@ -61,24 +60,14 @@ class NumbaBackend(NumpyBackend):
                 run.append((line, piece))
         return [*joined, *self._compiled(run, kept)], kept
 
-    def steps(
-        self,
-        size: int,
-        gathered: Sequence[Gathered],
-        passes: tuple[Sequence[Line], Sequence[Line]],
-        looked_at: Sequence[Array],
-        rules: Sequence[Any],
-        kept: Sequence[Array],
-        step: Array,
-    ) -> RunnableSteps | None:
+    def steps(self, parts: StepParts) -> RunnableSteps | None:
         """Return a driver of compiled functions, None where not everything is compiled."""
-        forward, backward = map(_calls, passes)
-        if forward is None or backward is None or not all(hasattr(r, "entry") for r in rules):
+        forward, backward = map(_calls, parts.passes)
+        if forward is None or backward is None or not all(hasattr(r, "entry") for r in parts.rules):
             return None
         from mxtrain.backend.compiled.driver import Steps
 
-        entries = [rule.entry() for rule in rules]
-        return Steps(size, gathered, forward, backward, looked_at, entries, kept, step)
+        return Steps(parts, forward, backward)
 
     def _piece(self, line: Line) -> Piece | None:
         piece = read_line(line)

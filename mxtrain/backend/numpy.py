@@ -7,6 +7,7 @@ registers; a target array whose old value has been read for the last time serves
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -223,6 +224,31 @@ class RunnableRule(Protocol):
         """Apply the rule once with these scalar values, in the order the rule names them."""
 
 
+@dataclass(frozen=True)
+class StepParts:
+    """What a training step consists of.
+
+    Attributes
+    ----------
+    size : rows of a batch.
+    gathered : where rows come from and go to.
+    passes : the joined lines of forward and backward.
+    looked_at : float arrays; one that is not finite ends the steps before the batch is learned
+        from.
+    rules : the update rules, in order.
+    kept : arrays that are copied, after each step, to where `RunnableSteps.run` says.
+    step : int64 with one element, the number of the step that ran last. It may be counted up.
+    """
+
+    size: int
+    gathered: Sequence[Gathered]
+    passes: tuple[Sequence[Line], Sequence[Line]]
+    looked_at: Sequence[Array]
+    rules: Sequence[Any]
+    kept: Sequence[Array]
+    step: Array
+
+
 class RunnableSteps(Protocol):
     """Several training steps in one call."""
 
@@ -282,28 +308,10 @@ class NumpyBackend:
         """
         return list(lines), []
 
-    def steps(
-        self,
-        size: int,
-        gathered: Sequence[Gathered],
-        passes: tuple[Sequence[Line], Sequence[Line]],
-        looked_at: Sequence[Array],
-        rules: Sequence[Any],
-        kept: Sequence[Array],
-        step: Array,
-    ) -> RunnableSteps | None:
+    def steps(self, parts: StepParts) -> RunnableSteps | None:
         """Return something that takes several training steps in one call; None: it cannot be had.
 
-        Parameters
-        ----------
-        size : rows of a batch.
-        gathered : where rows come from and go to.
-        passes : the joined lines of forward and backward.
-        looked_at : float arrays; one that is not finite ends the steps before the batch is
-            learned from.
-        rules : the update rules, in order.
-        kept : arrays that are copied, after each step, to where `RunnableSteps.run` says.
-        step : int64 with one element, the number of the step that ran last. It may be counted up.
+        Here it never can.
         """
         return None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxtrain import backend as backends
+from mxtrain.backend.numpy import StepParts
 
 if TYPE_CHECKING:
     from mxtrain.trainer.batches import Batch, Gathered, Loader
@@ -102,15 +103,16 @@ class Ahead:
         bound = self._bound
         forward, backward = (program.lines for program in bound.programs())
         looked_at = [array for array in bound.looked_at if array.dtype.kind == "f"]
-        self._steps = self._backend.steps(
-            bound.rows,
-            self._gathered,
-            (forward, backward),
-            looked_at,
-            rules,
-            bound.measured,
-            self._module.random.steps.of(True),
+        parts = StepParts(
+            size=bound.rows,
+            gathered=self._gathered,
+            passes=(forward, backward),
+            looked_at=looked_at,
+            rules=rules,
+            kept=bound.measured,
+            step=self._module.random.steps.of(True),
         )
+        self._steps = self._backend.steps(parts)
         self._rules = rules
         return self._steps is not None
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mxtrain.backend.compiled.lines import Product
-from mxtrain.backend.cuda.device import Launch, Multiply, Repeated
+from mxtrain.backend.cuda.device import Device, Launch, Multiply, Repeated
 from mxtrain.backend.cuda.kernel import Kernel
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
@@ -66,8 +66,8 @@ class HostDevice:
         self._kept: list[np.ndarray] = []  # so that no other array gets their addresses
         self._functions: dict[str, Any] = {}
         self.replays: list[int] = []
-        self.no_halt = self.empty((1,), np.dtype("i8"))
-        self.no_halt[:] = 0
+        self.zero = self.empty((1,), np.dtype("i8"))
+        self.zero[:] = 0
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         # Nothing may rely on zeros.
@@ -81,12 +81,7 @@ class HostDevice:
             raw.ctypes.data <= start < raw.ctypes.data + max(raw.nbytes, 1) for raw in self._kept
         )
 
-    def copied(self, array: np.ndarray) -> np.ndarray:
-        if self.owns(array):
-            return array
-        made = self.empty(array.shape, array.dtype)
-        np.copyto(made, array)
-        return made
+    copied = Device.copied
 
     def launch(self, kernel: Kernel, halt: int) -> Launch:
         return Launch(self._function(kernel.source), kernel, halt)

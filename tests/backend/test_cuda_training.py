@@ -140,14 +140,14 @@ def test_bytes_are_scaled_where_they_are_gathered(device: HostDevice) -> None:
     numbers = device.copied(np.array([4, 0, 5, 1], np.int64))
     counter = device.copied(np.array([1], np.int64))
     place = steps.address_of
-    halt = place(device.no_halt)
+    halt = place(device.zero)
     plain, scaled = (device.empty((2, 8), np.dtype("f")) for _ in range(2))
     here = device.copied(source)
     device.launch(steps.gather(here, plain, place(numbers), place(counter)), halt)()
     np.testing.assert_array_equal(plain, source[[5, 1]].astype("f"))
     offset, factor = (device.copied(np.linspace(a, 3, 8)) for a in (0.5, 0.1))
     pair = (offset, factor)
-    device.launch(steps.gather_scaled(here, scaled, place(numbers), place(counter), pair), halt)()
+    device.launch(steps.gather(here, scaled, place(numbers), place(counter), pair), halt)()
     np.testing.assert_array_equal(scaled, ((source[[5, 1]] - offset) * factor).astype("f"))
 
 

@@ -20,7 +20,7 @@ from mxtrain.backend.compiled.pointers import (
     store_float32,
     word_of,
 )
-from mxtrain.backend.numpy import Array
+from mxtrain.backend.numpy import Array, StepParts
 
 _WORD = 8  # bytes of an entry of a table
 
@@ -30,46 +30,27 @@ class Steps:
 
     Parameters
     ----------
-    size : rows of a batch.
-    gathered : (source, buffer, scaling): the rows of a batch are copied from the one to the other.
-        Bytes become floats, ``(x - offset) * factor`` in double precision where there is a scaling:
-        float64 arrays with the offsets and the factors of a row.
+    parts : what a step consists of. Rules tell the address of their function and its arguments
+        (`entry`); the number of the step is counted up before every step.
     forward, backward : addresses of compiled functions with their three arguments.
-    looked_at : float arrays; a sum of squares that is not finite ends the steps before the batch
-        is learned from.
-    rules : for each rule the address of its function and its arguments but for the scalars.
-    kept : arrays that are copied, after each step, to where `run` says.
-    step : int64 with one element, which is counted up before every step.
     """
 
     def __init__(
         self,
-        size: int,
-        gathered: Sequence[tuple[Array, Array, tuple[Array, Array] | None]],
+        parts: StepParts,
         forward: Sequence[tuple[int, ...]],
         backward: Sequence[tuple[int, ...]],
-        looked_at: Sequence[Array],
-        rules: Sequence[tuple[int, int, int, int]],
-        kept: Sequence[Array],
-        step: Array,
     ) -> None:
-        self._step = step
-        self._size, self._kept_bytes = size, [array.nbytes for array in kept]
-        self._gathered = _table([_gather_entry(*each) for each in gathered])
+        self._step, self._size = parts.step, parts.size
+        self._kept_bytes = [array.nbytes for array in parts.kept]
+        self._gathered = _table([_gather_entry(*each) for each in parts.gathered])
         self._forward, self._backward = _table(forward), _table(backward)
-        self._looked_at = _table([(_at(a), a.size, a.itemsize) for a in looked_at])
-        self._rules = list(rules)
-        self._kept = [_at(array) for array in kept]
+        self._looked_at = _table([(_at(a), a.size, a.itemsize) for a in parts.looked_at])
+        self._rules = [rule.entry() for rule in parts.rules]
+        self._kept = [_at(array) for array in parts.kept]
 
     def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> int:
-        """Run a step for each row of `rows` and return how many were learned from.
-
-        Parameters
-        ----------
-        rows : int64, (steps, size): the row numbers of each batch.
-        scalars : for each rule float64, (steps, scalars).
-        targets : for each kept array, memory for as many copies as there are steps.
-        """
+        """Run a step for each row of `rows`; see `mxtrain.backend.numpy.RunnableSteps`."""
         rules = [
             (*rule, _at(row), row.strides[0])
             for rule, row in zip(self._rules, scalars, strict=True)

@@ -127,8 +127,9 @@ class Device:
         self._starts: list[int] = []
         self._ends: dict[int, int] = {}
         self._functions: dict[str, Callable[..., None]] = {}
-        self.no_halt = self.empty((1,), np.dtype(np.int64))
-        self.no_halt[:] = 0
+        # Halts nothing, and counts no step: for launches outside of captured steps.
+        self.zero = self.empty((1,), np.dtype(np.int64))
+        self.zero[:] = 0
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return memory that host and device see, with unspecified contents.

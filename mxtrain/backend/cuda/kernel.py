@@ -6,6 +6,7 @@ outputs are not finite leaves everything as it was, without the host having to l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 # Words are whole numbers of 64 bits: addresses, lengths and strides.
@@ -71,18 +72,25 @@ def function(parameters: list[str], body: str) -> str:
     return f"{HEADER}KERNEL {NAME}({listed}) {{\n    if (*halt) return;\n{body}}}\n"
 
 
-def elementwise(count: int) -> tuple[int, tuple[int, int]]:
-    """Return the blocks and threads for so many elements.
+def over_elements(
+    count: int, parameters: list[str], body: str, words: Iterable[int], before: str = ""
+) -> Kernel:
+    """Return a kernel whose threads share a loop over elements.
 
-    >>> elementwise(1000)
-    (4, (256, 1))
+    Parameters
+    ----------
+    count : how many there are; ``n`` in the source, and the first of the words.
+    parameters, words : what the function takes beside that.
+    body : statements for element ``i``. before : statements before the loop.
+
+    >>> kernel = over_elements(1000, ["float* p"], "        p[i] = 0;\\n", [64])
+    >>> kernel.blocks, kernel.threads, kernel.words
+    (4, (256, 1), (1000, 64))
     """
-    return max(1, min(-(-count // THREADS), MOST_BLOCKS)), (THREADS, 1)
-
-
-def loop(count: str) -> str:
-    """Return the head of a loop over elements that all threads share."""
-    return (
-        f"    PHASE for (word i = (word)BLOCK * {THREADS} + X; i < {count}; "
+    head = (
+        f"    PHASE for (word i = (word)BLOCK * {THREADS} + X; i < n; "
         f"i += (word)BLOCKS * {THREADS}) {{\n"
     )
+    source = function(["word n", *parameters], f"{before}{head}{body}    }}\n")
+    blocks = max(1, min(-(-count // THREADS), MOST_BLOCKS))
+    return Kernel(source, blocks, (THREADS, 1), (count, *words))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from mxtrain.backend.compiled.lines import Pointwise, Reduction, Transposition
 from mxtrain.backend.compiled.source import joined, place_of
 from mxtrain.backend.cuda.expressions import TYPES, filled_in
-from mxtrain.backend.cuda.kernel import Kernel, elementwise, function, loop
+from mxtrain.backend.cuda.kernel import Kernel, function, over_elements
 from mxtrain.backend.numpy import Array
 
 # Threads along a row, and along a column, of a matrix that is summed.
@@ -21,9 +22,6 @@ def pointwise(group: Sequence[Pointwise]) -> Kernel:
     for piece in group:
         arrays += [a for a in (*piece.operands, piece.target) if place_of(a, arrays) is None]
     lengths, strides = joined(arrays)
-    count = 1
-    for length in lengths:
-        count *= length
     types = [TYPES[array.dtype.name] for array in arrays]
     parameters = [f"{kind}* p{number}" for number, kind in enumerate(types)]
     words = [address_of(array) for array in arrays]
@@ -33,7 +31,7 @@ def pointwise(group: Sequence[Pointwise]) -> Kernel:
         words.append(value)
         return parameters[-1].split()[1]
 
-    body = loop(number(count))
+    body = ""
     offsets = ["0"] * len(arrays)
     rest = "i"
     for level in reversed(range(len(lengths))):
@@ -46,9 +44,8 @@ def pointwise(group: Sequence[Pointwise]) -> Kernel:
             if stride[level]:
                 step = place if stride[level] == 1 else f"{place} * {number(stride[level])}"
                 offsets[at] = step if offsets[at] == "0" else f"{offsets[at]} + {step}"
-    body += _points(group, arrays, types, offsets) + "    }\n"
-    blocks, threads = elementwise(count)
-    return Kernel(function(parameters, body), blocks, threads, tuple(words))
+    body += _points(group, arrays, types, offsets)
+    return over_elements(prod(lengths), parameters, body, words)
 
 
 def _points(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mxtrain.backend.cuda.expressions import TYPES, filled_in, literal
-from mxtrain.backend.cuda.kernel import Kernel, elementwise, function, loop
+from mxtrain.backend.cuda.kernel import Kernel, over_elements
 from mxtrain.backend.cuda.pieces import address_of
 from mxtrain.backend.formula import TRUTH_VALUED, Program, Ref
 from mxtrain.backend.numpy import Array
@@ -31,19 +31,19 @@ def rule(
     counter : the address of a word, the number of the row.
     """
     kind = TYPES[arrays[0].dtype.name]
-    words = [arrays[0].size, table, counter, *map(address_of, arrays)]
-    blocks, threads = elementwise(arrays[0].size)
-    return Kernel(source(program, kind, targets), blocks, threads, tuple(words))
+    parameters = ["const double* table", "const word* counter"]
+    parameters += [f"{kind}* p{number}" for number in range(len(arrays))]
+    before, body = _statements(program, kind, targets)
+    words = [table, counter, *map(address_of, arrays)]
+    return over_elements(arrays[0].size, parameters, body, words, before)
 
 
-def source(program: Program, kind: str, targets: Sequence[int]) -> str:
-    """Return the source of a rule over elements of a C type."""
-    parameters = ["word n", "const double* table", "const word* counter"]
-    parameters += [f"{kind}* p{number}" for number in range(len(program.arrays))]
+def _statements(program: Program, kind: str, targets: Sequence[int]) -> tuple[str, str]:
+    """Return the statements over scalars, of a C type, and those for an element."""
     width = len(program.scalars)
-    body = f"    const double* scalars = table + *counter * {width};\n"
+    before = f"    const double* scalars = table + *counter * {width};\n"
     for number in range(width):
-        body += f"    {kind} s{number} = {kind}(scalars[{number}]);\n"
+        before += f"    {kind} s{number} = {kind}(scalars[{number}]);\n"
     names = {("array", number): f"a{number}" for number in range(len(program.arrays))}
     names |= {("scalar", number): f"s{number}" for number in range(width)}
 
@@ -57,7 +57,7 @@ def source(program: Program, kind: str, targets: Sequence[int]) -> str:
         names["value", number] = f"v{number}"
         indent = "    " if instruction.is_scalar else "        "
         statements[instruction.is_scalar] += f"{indent}{kind} v{number} = {value};\n"
-    body += statements[True] + loop("n")
+    body = ""
     operands = [ref for instruction in program.instructions for ref in instruction.operands]
     read = {ref.index for ref in (*operands, *program.outputs) if ref.kind == "array"}
     for number in sorted(read):
@@ -65,4 +65,4 @@ def source(program: Program, kind: str, targets: Sequence[int]) -> str:
     body += statements[False]
     for target, ref in zip(targets, program.outputs, strict=True):
         body += f"        p{target}[i] = {text(ref)};\n"
-    return function(parameters, body + "    }\n")
+    return before + statements[True], body

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mxtrain.backend.compiled.lines import Uniform
-from mxtrain.backend.cuda.kernel import Kernel, elementwise, function, loop
+from mxtrain.backend.cuda.kernel import Kernel, over_elements
 from mxtrain.backend.cuda.pieces import address_of
 
 FLOATS = 8  # of a block: four words of 64 bits, the low half of each first
@@ -17,11 +19,10 @@ _BODY = """\
             k0 += 0x9E3779B97F4A7C15ull, k1 += 0xBB67AE8584CAA73Bull;
         }
         bits words[4] = {a, b, c, d};
-        for (int n = 0; n < 8 && i * 8 + n < count; ++n) {
-            unsigned int half = (unsigned int)(n % 2 ? words[n / 2] >> 32 : words[n / 2]);
-            target[i * 8 + n] = float(half >> 8) * 0x1p-24f;
+        for (int k = 0; k < 8 && i * 8 + k < count; ++k) {
+            unsigned int half = (unsigned int)(k % 2 ? words[k / 2] >> 32 : words[k / 2]);
+            target[i * 8 + k] = float(half >> 8) * 0x1p-24f;
         }
-    }
 """
 _BEFORE = """\
 #ifdef __CUDACC_RTC__
@@ -36,10 +37,9 @@ typedef unsigned long long bits;
 def uniform(piece: Uniform, base: int, counter: int) -> Kernel:
     """Return the kernel that draws the numbers of step ``base + counter``, both addresses."""
     count = piece.target.size
-    blocks = -(-count // FLOATS)
-    parameters = ["word n", "word count", "word key0", "word key1", "const word* base"]
+    parameters = ["word count", "word key0", "word key1", "const word* base"]
     parameters += ["const word* counter", "float* target"]
     keys = [word - (1 << 64) if word >> 63 else word for word in piece.source.key]
-    words = (blocks, count, *keys, base, counter, address_of(piece.target))
-    source = _BEFORE + function(parameters, loop("n") + _BODY)
-    return Kernel(source, *elementwise(blocks), words, counts_at=5)
+    words = (count, *keys, base, counter, address_of(piece.target))
+    kernel = over_elements(-(-count // FLOATS), parameters, _BODY, words)
+    return replace(kernel, source=_BEFORE + kernel.source, counts_at=5)
