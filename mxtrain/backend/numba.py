@@ -12,6 +12,7 @@ from mxtrain.backend.compiled.lines import Piece, Product, read_line
 from mxtrain.backend.compiled.products import addresses
 from mxtrain.backend.compiled.rules import CompiledSegment
 from mxtrain.backend.compiled.source import Writer
+from mxtrain.backend.compiled.team import table
 from mxtrain.backend.formula import Program
 from mxtrain.backend.numpy import (
     Array,
@@ -80,10 +81,10 @@ class NumbaBackend(NumpyBackend):
             return []
         writer = Writer([piece for _, piece in run])
         function = cache.compiled(lambda keep: writer.source(cache.NAME, keep))
-        lists = (writer.addresses, writer.numbers, addresses() or (0, 0))
+        lists = (writer.addresses, writer.numbers, table())
         tables = [np.array(words or [0], np.int64) for words in lists]
         kept += tables
-        return [(function, tuple(table.ctypes.data for table in tables))]
+        return [(function, tuple(array.ctypes.data for array in tables))]
 
 
 def _calls(lines: Sequence[Line]) -> list[tuple[int, ...]] | None:

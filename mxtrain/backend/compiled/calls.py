@@ -10,6 +10,7 @@ from numba.core import cgutils as untyped
 from numba.extending import intrinsic
 
 cgutils: Any = untyped
+typed: Any = types
 _WORD, _POINTER = ir.IntType(64), ir.IntType(8).as_pointer()
 
 
@@ -25,24 +26,20 @@ def _make_call(count: int) -> Any:
     kind = ir.FunctionType(ir.IntType(32), [_POINTER, _POINTER, *[_WORD] * count])
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words = [builder.extract_value(arguments[1], place) for place in range(count)]
         function = builder.inttoptr(arguments[0], kind.as_pointer())
         result = cgutils.alloca_once(builder, _POINTER)
         failure = cgutils.alloca_once(builder, _POINTER)
         outs = [builder.bitcast(slot, _POINTER) for slot in (result, failure)]
-        builder.call(function, [*outs, *arguments[1:]])
+        builder.call(function, [*outs, *words])
         return target.get_dummy_value()
 
-    if count == 3:
+    words_kind: Any = typed.UniTuple(types.int64, count)
 
-        def call(context: Any, function: Any, a: Any, b: Any, c: Any) -> Any:
-            return types.void(*[types.int64] * 4), generate
+    def call(context: Any, function: Any, words: Any) -> Any:
+        return types.void(types.int64, words_kind), generate
 
-        return intrinsic(call)
-
-    def call_with_four(context: Any, function: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-        return types.void(*[types.int64] * 5), generate
-
-    return intrinsic(call_with_four)
+    return intrinsic(call)
 
 
 def _move(context: Any, target: Any, source: Any, size: Any) -> Any:
@@ -54,7 +51,7 @@ def _move(context: Any, target: Any, source: Any, size: Any) -> Any:
     return types.void(*[types.int64] * 3), generate
 
 
-# Call a function that returns nothing, with three or four words.
-call3, call4 = _make_call(3), _make_call(4)
+# Call a function that returns nothing, with a tuple of three, four or thirteen words.
+call3, call4, call13 = _make_call(3), _make_call(4), _make_call(13)
 # Copy so many bytes to one address from another; the two do not overlap.
 move: Any = intrinsic(_move)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import float32, float64, njit
 
-from mxtrain.backend.compiled.calls import call3, call4, move
+from mxtrain.backend.compiled.calls import call3, move
 from mxtrain.backend.compiled.pointers import (
     load_float32,
     load_float64,
@@ -20,6 +20,7 @@ from mxtrain.backend.compiled.pointers import (
     store_float32,
     word_of,
 )
+from mxtrain.backend.compiled.team import helpers, share_update
 from mxtrain.backend.numpy import Array, StepParts
 
 _WORD = 8  # bytes of an entry of a table
@@ -47,6 +48,7 @@ class Steps:
         self._forward, self._backward = _table(forward), _table(backward)
         self._looked_at = _table([(_at(a), a.size, a.itemsize) for a in parts.looked_at])
         self._rules = [rule.entry() for rule in parts.rules]
+        self._longest = max((rule.size for rule in parts.rules), default=0)
         self._kept = [_at(array) for array in parts.kept]
 
     def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> int:
@@ -67,7 +69,9 @@ class Steps:
             _table(rules),
             _table(copies),
         ]
-        done: int = _drive(len(rows), self._size, _at(self._step), _at(rows), *map(_at, tables))
+        words = [len(rows), self._size, _at(self._step), _at(rows), *map(_at, tables)]
+        words += helpers(self._longest)
+        done: int = _drive(*words)
         return done
 
 
@@ -139,12 +143,12 @@ def _call_each(table):  # type: ignore[no-untyped-def]
     for entry in range(word_of(table, 0)):
         at = 1 + 4 * entry
         function, first, second = word_of(table, at), word_of(table, at + 1), word_of(table, at + 2)
-        call3(function, first, second, word_of(table, at + 3))
+        call3(function, (first, second, word_of(table, at + 3)))
 
 
-@njit("int64(" + ", ".join(["int64"] * 10) + ")", nogil=True, error_model="numpy", cache=True)
+@njit("int64(" + ", ".join(["int64"] * 12) + ")", nogil=True, error_model="numpy", cache=True)
 def _drive(  # type: ignore[no-untyped-def]
-    steps, size, running, rows, gathered, forward, backward, looked_at, rules, copies
+    steps, size, running, rows, gathered, forward, backward, looked_at, rules, copies, team, most
 ):
     """Run steps until one is not finite, and return how many were run to their end."""
     for step in range(steps):
@@ -162,7 +166,7 @@ def _drive(  # type: ignore[no-untyped-def]
                 word_of(rules, at + 2),
                 word_of(rules, at + 3),
             )
-            call4(word_of(rules, at), arrays, start, stop, scalars)
+            share_update(team, most, word_of(rules, at), arrays, start, stop, scalars)
         for entry in range(word_of(copies, 0)):
             source, target = word_of(copies, 1 + 3 * entry), word_of(copies, 2 + 3 * entry)
             width = word_of(copies, 3 + 3 * entry)

@@ -40,7 +40,7 @@ class Limits(NamedTuple):
 
 # Beyond the first two NumPy is faster, also beside the cost of a call of its own. One accumulator
 # per eight elements loses precision on longer rows; NumPy sums those in pairs.
-PROCESSOR = Limits(slow=256, slow_in_single=1024, row=4096)
+PROCESSOR = Limits(slow=256, slow_in_single=16384, row=4096)
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
-from itertools import pairwise
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from mxtrain.backend import threads
 from mxtrain.backend.compiled import cache
 from mxtrain.backend.compiled.calls import address_of
 from mxtrain.backend.compiled.expressions import EXPRESSIONS
 from mxtrain.backend.compiled.source import filled_in
+from mxtrain.backend.compiled.team import helpers, share_update
 from mxtrain.backend.formula import Program, Ref
 from mxtrain.backend.numpy import Array
 
@@ -30,33 +29,28 @@ class CompiledSegment:
         kind = arrays[0].dtype.name
         self._kept = list(arrays)  # addresses do not keep memory alive
         self._addresses = np.array([array.ctypes.data for array in arrays], np.int64)
-        self._size = arrays[0].size
+        self.size = arrays[0].size
         self.nbytes = 0
         self._scalars = np.zeros(len(program.scalars), np.float64)
         self._values: tuple[float, ...] | None = None
         self._run = _compiled(program, kind, tuple(targets))
         tables = self._addresses.ctypes.data, self._scalars.ctypes.data
-        self._call = (tables[0], 0, self._size, tables[1])
+        self._call = (tables[0], 0, self.size, tables[1])
+        self._shared = (address_of(self._run), *self._call)
 
     def entry(self) -> tuple[int, int, int, int]:
         """Return the address of the function, and its arguments but for the scalars."""
-        return (address_of(self._run), *self._call[:3])
+        return self._shared[:4]
 
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""
         if scalars != self._values:
             self._scalars[:] = self._values = scalars
-        parts = threads.count() if self._size >= threads.SHARED_FROM else 1
-        if parts == 1:
-            self._run(*self._call)
+        team, most = helpers(self.size)
+        if team:
+            share_update(team, most, *self._shared)
         else:
-            threads.run_all([partial(self._run, *call) for call in self._shares(parts)])
-
-    def _shares(self, parts: int) -> list[tuple[int, int, int, int]]:
-        """Return the calls for parts of equal length."""
-        arrays, _, stop, scalars = self._call
-        ends = [stop * part // parts for part in range(parts + 1)]
-        return [(arrays, *span, scalars) for span in pairwise(ends)]
+            self._run(*self._call)
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,7 @@
 """Source of a function that does what a list of pieces says.
 
 A function takes the addresses of three tables of whole numbers: addresses of arrays, lengths and
-strides, and addresses of the matrix products. So functions for other batch sizes have the same
+strides, and what matrix products are found by. So functions for other batch sizes have the same
 source.
 """
 
@@ -24,6 +24,7 @@ from mxtrain.backend.compiled.lines import (
     is_same,
     may_join,
 )
+from mxtrain.backend.compiled.products import DOUBLE, SINGLE
 from mxtrain.backend.numpy import Array
 
 HEADER = """\
@@ -32,10 +33,10 @@ import math
 import numpy as np
 from numba import float32, float64, njit, uint8
 
+from mxtrain.backend.compiled.calls import call13
 from mxtrain.backend.compiled.functions import exp_float32, expm1_float32, tanh_float32
 from mxtrain.backend.compiled.matrices import transpose_float32
 from mxtrain.backend.compiled.philox import uniform_float32
-from mxtrain.backend.compiled.products import multiply_float32, multiply_float64
 from mxtrain.backend.compiled.pointers import (
     load_float32,
     load_float64,
@@ -288,10 +289,10 @@ class Writer:
         of_left = rows if piece.transposed[0] else inner
         of_right = inner if piece.transposed[1] else columns
         flags = ", ".join(str(int(flag)) for flag in piece.transposed)
-        number = 0 if piece.dtype == np.float32 else 1
+        number = SINGLE if piece.dtype == np.float32 else DOUBLE
         self._add(
-            f"multiply_{piece.dtype.name}(word_of(B, {number}), {flags}, {rows}, {columns}, "
-            f"{inner}, {left}, {of_left}, {right}, {of_right}, {target}, {columns})"
+            f"call13(word_of(B, 0), (B, {number}, {flags}, {rows}, {columns}, {inner}, "
+            f"{left}, {of_left}, {right}, {of_right}, {target}, {columns}))"
         )
 
     def _transposition(self, piece: Transposition) -> None:
