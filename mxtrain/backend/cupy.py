@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from mxtrain.backend.compiled.lines import Limits, Piece, Product, Reduction, Transposition, Uniform
+from mxtrain.backend.compiled.lines import (
+    TYPES,
+    Limits,
+    Piece,
+    Product,
+    Reduction,
+    Transposition,
+    Uniform,
+)
 from mxtrain.backend.compiled.lines import read_line as read
 from mxtrain.backend.compiled.source import arrays_of, grouped
 from mxtrain.backend.cuda.device import BeginStep, Device, Launch, Multiply
@@ -26,9 +34,13 @@ from mxtrain.backend.numpy import (
     Line,
     Lowering,
     NumpyBackend,
+    Rounded,
     RunnableRule,
     StepParts,
 )
+
+# Kernels here are as good as NumPy's at any size, and know float16 too.
+LIMITS = Limits(types=(*TYPES, np.dtype(np.float16)))
 
 
 class CupyBackend(NumpyBackend):
@@ -71,12 +83,17 @@ class CupyBackend(NumpyBackend):
         return made
 
     def segment(
-        self, program: Program, arrays: Sequence[Array], targets: Sequence[int]
+        self,
+        program: Program,
+        arrays: Sequence[Array],
+        targets: Sequence[int],
+        rounded: Rounded | None = None,
     ) -> RunnableRule:
         """Bind an update rule to flat arrays."""
-        if arrays[0].dtype not in (np.float32, np.float64) or not self._are_here(arrays):
-            return super().segment(program, arrays, targets)
-        return DeviceSegment(self.device, program, arrays, targets)
+        held = list(arrays) if rounded is None else [*arrays, rounded[1]]
+        if any(array.dtype not in LIMITS.types for array in held) or not self._are_here(held):
+            return super().segment(program, arrays, targets, rounded)
+        return DeviceSegment(self.device, program, arrays, targets, rounded)
 
     def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:
         """Return launches of kernels, and lines for the host between them."""
@@ -111,7 +128,7 @@ class CupyBackend(NumpyBackend):
         return _is_launch(call) or isinstance(call, BeginStep) or call == self.device.synchronize
 
     def _piece(self, line: Line) -> Piece | None:
-        piece = read(line, Limits())
+        piece = read(line, LIMITS)
         return piece if piece is not None and self._are_here(arrays_of(piece)) else None
 
     def _are_here(self, arrays: Sequence[Array]) -> bool:
@@ -152,13 +169,19 @@ def _is_launch(call: object) -> bool:
 class DeviceSegment:
     """A rule bound to equally long flat arrays of a device, run as one kernel.
 
-    Parameters are those of the NumPy backend's `Segment`.
+    Parameters but for `device` are those of `NumpyBackend.segment`.
     """
 
     def __init__(
-        self, device: Device, program: Program, arrays: Sequence[Array], targets: Sequence[int]
+        self,
+        device: Device,
+        program: Program,
+        arrays: Sequence[Array],
+        targets: Sequence[int],
+        rounded: Rounded | None = None,
     ) -> None:
-        self._device, self._bound = device, (program, list(arrays), tuple(targets))
+        self._device, self._rounded = device, rounded
+        self._bound = (program, list(arrays), tuple(targets))
         self._table = device.empty((max(len(program.scalars), 1),), np.dtype(np.float64))
         self.nbytes = self._table.nbytes
         self._values: tuple[float, ...] | None = None
@@ -167,7 +190,7 @@ class DeviceSegment:
 
     def launch(self, table: int, counter: int, halt: int) -> Callable[[], None]:
         """Return the launch that reads its scalars from a table, in the row of a counter."""
-        return self._device.launch(rule(*self._bound, table, counter), halt)
+        return self._device.launch(rule(*self._bound, table, counter, self._rounded), halt)
 
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""

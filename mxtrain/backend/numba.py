@@ -8,7 +8,7 @@ import numpy as np
 
 from mxtrain.backend.compiled import cache
 from mxtrain.backend.compiled.calls import address_of
-from mxtrain.backend.compiled.lines import Piece, Product, read_line
+from mxtrain.backend.compiled.lines import NUMBERS, Piece, Product, read_line
 from mxtrain.backend.compiled.products import addresses
 from mxtrain.backend.compiled.rules import CompiledSegment
 from mxtrain.backend.compiled.source import Writer
@@ -18,6 +18,7 @@ from mxtrain.backend.numpy import (
     Array,
     Line,
     NumpyBackend,
+    Rounded,
     RunnableRule,
     RunnableSteps,
     StepParts,
@@ -34,11 +35,15 @@ class NumbaBackend(NumpyBackend):
     compiles = True
 
     def segment(
-        self, program: Program, arrays: Sequence[Array], targets: Sequence[int]
+        self,
+        program: Program,
+        arrays: Sequence[Array],
+        targets: Sequence[int],
+        rounded: Rounded | None = None,
     ) -> RunnableRule:
-        """Bind an update rule to flat arrays."""
-        if arrays[0].dtype not in (np.float32, np.float64):
-            return super().segment(program, arrays, targets)
+        """Bind an update rule to flat arrays; NumPy's blocks where any of them is float16."""
+        if rounded is not None or any(array.dtype not in NUMBERS for array in arrays):
+            return super().segment(program, arrays, targets, rounded)
         return CompiledSegment(program, arrays, targets)
 
     def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:

@@ -20,6 +20,8 @@ Line = tuple[Callable[..., Any], tuple[Any, ...]]
 # The rows of all data, the buffer for those of a batch, and how bytes become floats, if they are
 # scaled, ``(x - offset) * factor`` in double precision: the offsets and the factors of a row.
 Gathered = tuple[Array, Array, tuple[Array, Array] | None]
+# The number of an updated array, and the float16 array that takes its values after every update.
+Rounded = tuple[int, Array]
 Allocate = Callable[[tuple[int, ...], Any], Array]
 
 
@@ -294,12 +296,25 @@ class NumpyBackend:
         return Lowering(program, arrays, outs, allocate)
 
     def segment(
-        self, program: Program, arrays: Sequence[Array], targets: Sequence[int]
+        self,
+        program: Program,
+        arrays: Sequence[Array],
+        targets: Sequence[int],
+        rounded: Rounded | None = None,
     ) -> RunnableRule:
-        """Bind an update rule to flat arrays."""
+        """Bind an update rule to flat arrays.
+
+        Parameters
+        ----------
+        program : the traced rule; its outputs replace `targets`.
+        arrays : equally long. Targets are of one type, in which everything is computed; arrays that
+            are only read may be of another one, and are converted as they are read.
+        targets : for each output, the number of the array it replaces.
+        rounded : an array that takes the new values of one of them, rounded to its own type.
+        """
         from mxtrain.backend.blocks import Segment
 
-        return Segment(program, arrays, targets)
+        return Segment(program, arrays, targets, rounded=rounded)
 
     def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:
         """Return lines that do the same with fewer calls, and arrays to keep as long as these.

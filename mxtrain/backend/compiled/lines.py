@@ -2,7 +2,8 @@
 
 A line is a kernel (mostly a NumPy ufunc) and its arguments. `read_line` recognises element-wise
 operations, sums and maxima along rows or columns, matrix products, copies and random numbers over
-float32, float64 and truth values, and gives None for everything else: such lines run as they are.
+the element types that `Limits` names, and gives None for everything else: such lines run as they
+are.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from mxtrain.backend.uniform import RandomSource, fill_uniform
 # Names of the kernels that are functions of our own.
 _OWN = {greater_of: "maximum", lesser_of: "minimum", select: "where", erf: "erf"}
 NUMBERS = (np.dtype(np.float32), np.dtype(np.float64))
-_TYPES = (*NUMBERS, np.dtype(np.bool_))
+TYPES = (*NUMBERS, np.dtype(np.bool_))
 
 
 class Limits(NamedTuple):
@@ -30,12 +31,13 @@ class Limits(NamedTuple):
 
     slow, slow_in_single : elements of an operation of many instructions, in double precision, and
         in single precision where it has vector instructions. row : elements of a row that is
-        summed.
+        summed. types : of elements.
     """
 
     slow: float = math.inf
     slow_in_single: float = math.inf
     row: float = math.inf
+    types: tuple[np.dtype[Any], ...] = TYPES
 
 
 # Beyond the first two NumPy is faster, also beside the cost of a call of its own. One accumulator
@@ -105,9 +107,9 @@ def read_line(line: Line, limits: Limits = PROCESSOR) -> Piece | None:
     """Return what a line does, None where that cannot be compiled."""
     kernel, arguments = line
     if kernel is np.dot:
-        return _product(arguments)
+        return _product(arguments, limits)
     if kernel is np.copyto:
-        return _copy(arguments)
+        return _copy(arguments, limits)
     if kernel is fill_uniform:
         source, target = arguments
         fits = target.dtype == np.float32 and target.flags.c_contiguous
@@ -123,7 +125,7 @@ def read_line(line: Line, limits: Limits = PROCESSOR) -> Piece | None:
 
 
 def _pointwise(op: str, arguments: Sequence[Any], limits: Limits) -> Pointwise | None:
-    if op not in EXPRESSIONS or not _are_arrays(arguments):
+    if op not in EXPRESSIONS or not _are_arrays(arguments, limits):
         return None
     *operands, target = arguments
     expression = EXPRESSIONS[op]
@@ -138,9 +140,9 @@ def _pointwise(op: str, arguments: Sequence[Any], limits: Limits) -> Pointwise |
     return _at_every_point(op, dtype, operands, target)
 
 
-def _copy(arguments: Sequence[Any]) -> Piece | None:
+def _copy(arguments: Sequence[Any], limits: Limits) -> Piece | None:
     target, source = arguments[:2]
-    if len(arguments) > 3 or not _are_arrays((target, source)):
+    if len(arguments) > 3 or not _are_arrays((target, source), limits):
         return None
     if target.dtype == np.bool_ != source.dtype:
         return None
@@ -214,7 +216,7 @@ def _reduction(ufunc: np.ufunc, arguments: Sequence[Any], limits: Limits) -> Red
     if len(arguments) != 4 or ufunc.__name__ not in ("add", "maximum"):
         return None
     source, axes, dtype, target = arguments
-    if dtype is not None or not _are_arrays((source, target)) or source.dtype not in NUMBERS:
+    if dtype is not None or not _are_arrays((source, target), limits) or source.dtype == np.bool_:
         return None
     if source.dtype != target.dtype or _shares(source, target) or source.size == 0:
         return None
@@ -232,11 +234,11 @@ def _reduction(ufunc: np.ufunc, arguments: Sequence[Any], limits: Limits) -> Red
     return Reduction(ufunc.__name__, source, target, rows, source.size // rows, inner)
 
 
-def _product(arguments: Sequence[Any]) -> Product | None:
-    if not _are_arrays(arguments) or any(array.ndim != 2 for array in arguments):
+def _product(arguments: Sequence[Any], limits: Limits) -> Product | None:
+    if not _are_arrays(arguments, limits) or any(array.ndim != 2 for array in arguments):
         return None
     left, right, target = arguments
-    if {left.dtype, right.dtype, target.dtype} not in ({t} for t in NUMBERS) or not target.size:
+    if not left.dtype == right.dtype == target.dtype != np.bool_ or not target.size:
         return None
     if not target.flags.c_contiguous or _shares(left, target) or _shares(right, target):
         return None
@@ -251,8 +253,8 @@ def _product(arguments: Sequence[Any]) -> Product | None:
     return Product(target.dtype, left, right, target, (transposed[0], transposed[1]))
 
 
-def _are_arrays(values: Sequence[Any]) -> bool:
-    return all(type(value) is np.ndarray and value.dtype in _TYPES for value in values)
+def _are_arrays(values: Sequence[Any], limits: Limits) -> bool:
+    return all(type(value) is np.ndarray and value.dtype in limits.types for value in values)
 
 
 def _shares(one: Array, other: Array) -> bool:

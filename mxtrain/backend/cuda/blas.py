@@ -19,6 +19,8 @@ PLAIN, TRANSPOSED = 0, 1
 # Sums of products in single precision; TF32 rounds the factors to ten bits and is several times as
 # fast on devices that have it.
 MATH = {"float32": 0, "tf32": 3}
+# The library's numbers of an element type, of sums in single precision, and of its own choice.
+HALF, IN_SINGLE, ANY_ALGORITHM = 2, 68, -1
 WORKSPACE = 32 << 20  # bytes; what NVIDIA recommends for its newer devices
 
 
@@ -74,7 +76,10 @@ class Blas:
             raise MXNetError(f"{name} of the GPU's BLAS failed with status {status}")
 
     def multiply(self, piece: Product) -> None:
-        """Put a product into the queue of the stream."""
+        """Put a product into the queue of the stream; sums of halves are those of floats."""
+        if piece.dtype == np.float16:
+            self._multiply_halves(piece)
+            return
         double = piece.dtype == np.float64
         number = ctypes.c_double if double else ctypes.c_float
         (ta, tb), (m, n, k), *matrices = gemm_of(piece)
@@ -85,6 +90,17 @@ class Blas:
             self._handle, ta, tb, m, n, k,
             ctypes.byref(number(1)), pointer(a), lda, pointer(b), ldb,
             ctypes.byref(number(0)), pointer(c), ldc,
+        )  # fmt: skip
+
+    def _multiply_halves(self, piece: Product) -> None:
+        (ta, tb), (m, n, k), *matrices = gemm_of(piece)
+        (a, lda), (b, ldb), (c, ldc) = matrices
+        pointer, number = ctypes.c_void_p, ctypes.c_float
+        self._call(
+            "cublasGemmEx",
+            self._handle, ta, tb, m, n, k,
+            ctypes.byref(number(1)), pointer(a), HALF, lda, pointer(b), HALF, ldb,
+            ctypes.byref(number(0)), pointer(c), HALF, ldc, IN_SINGLE, ANY_ALGORITHM,
         )  # fmt: skip
 
 

@@ -50,7 +50,9 @@ TEXTS = {
     "where": "(a != F(0) ? b : c)",
 }
 
-TYPES = {"float32": "float", "float64": "double", "bool": "truth"}
+TYPES = {"float16": "half", "float32": "float", "float64": "double", "bool": "truth"}
+# What a type is computed in, where that is another one; results are rounded one by one.
+COMPUTED_IN = {"half": "float"}
 
 _NAME = re.compile(r"(?<![\w.])([Fabc])(?!\w)")
 
@@ -60,13 +62,18 @@ def filled_in(op: str, kind: str, operands: list[str]) -> str:
 
     >>> filled_in("multiply", "float", ["x", "y"])
     '(x * y)'
+    >>> filled_in("multiply", "half", ["x", "y"])
+    '(float(x) * float(y))'
     """
+    if kind in COMPUTED_IN:
+        kind = COMPUTED_IN[kind]
+        operands = [f"{kind}({operand})" for operand in operands]
     scope = {"F": kind, **dict(zip("abc", operands, strict=False))}
     return f"({_NAME.sub(lambda found: scope[found[1]], TEXTS[op])})"
 
 
 def literal(value: float, kind: str) -> str:
-    """Return a number, as an array of that type would hold it.
+    """Return a number, as an array of that type would hold it: rounded once.
 
     >>> literal(0.5, "float"), literal(float("-inf"), "double")
     ('float(0x1.0000000000000p-1)', 'double(-INFINITY)')

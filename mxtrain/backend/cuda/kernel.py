@@ -54,22 +54,49 @@ HEADER = """\
 #define BLOCK blockIdx.x
 #define BLOCKS gridDim.x
 #define KERNEL extern "C" __global__ void
+#define ON_DEVICE __device__ __forceinline__
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 #ifndef NAN
 #define NAN __int_as_float(0x7fc00000)
 #endif
+#else
+#define ON_DEVICE
 #endif
 typedef long long word;
 typedef unsigned char truth;
+"""
+
+# float16, without any header of the toolkit: conversions are instructions of the device. Arithmetic
+# is that of float; what is made from a float or a double is rounded once, to the nearest even.
+HALF = """\
+struct half {
+    unsigned short bits;
+    half() = default;
+    ON_DEVICE explicit half(bool x) : half(float(x)) {}
+#ifdef __CUDACC_RTC__
+    ON_DEVICE explicit half(float x) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x)); }
+    ON_DEVICE explicit half(double x) { asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(x)); }
+    ON_DEVICE operator float() const {
+        float x;
+        asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
+        return x;
+    }
+#else
+    explicit half(float x) { _Float16 h = (_Float16)x; __builtin_memcpy(&bits, &h, 2); }
+    explicit half(double x) { _Float16 h = (_Float16)x; __builtin_memcpy(&bits, &h, 2); }
+    operator float() const { _Float16 h; __builtin_memcpy(&h, &bits, 2); return (float)h; }
+#endif
+};
 """
 
 
 def function(parameters: list[str], body: str) -> str:
     """Return the source of a function with these parameters after the halting word."""
     listed = ", ".join(["const int* halt", *parameters])
-    return f"{HEADER}KERNEL {NAME}({listed}) {{\n    if (*halt) return;\n{body}}}\n"
+    half = HALF if "half" in f"{listed}{body}" else ""
+    return f"{HEADER}{half}KERNEL {NAME}({listed}) {{\n    if (*halt) return;\n{body}}}\n"
 
 
 def over_elements(

@@ -7,7 +7,7 @@ from math import prod
 
 from mxtrain.backend.compiled.lines import Pointwise, Reduction, Transposition
 from mxtrain.backend.compiled.source import joined, place_of
-from mxtrain.backend.cuda.expressions import TYPES, filled_in
+from mxtrain.backend.cuda.expressions import COMPUTED_IN, TYPES, filled_in
 from mxtrain.backend.cuda.kernel import Kernel, function, over_elements
 from mxtrain.backend.numpy import Array
 
@@ -55,6 +55,7 @@ def _points(
     body, values, made = "", {}, 0
     for piece in group:
         kind = TYPES[piece.dtype.name]
+        kind = COMPUTED_IN.get(kind, kind)
         names = []
         for operand in piece.operands:
             at = _place(operand, arrays)
@@ -62,7 +63,9 @@ def _points(
                 made += 1
                 values[at] = f"v{made}"
                 body += f"        {types[at]} v{made} = p{at}[{offsets[at]}];\n"
-            names.append(f"{kind}({values[at]})")
+            # A copy is rounded once: a double never becomes a float on its way to a half.
+            own = COMPUTED_IN.get(types[at], "float" if types[at] == "truth" else types[at])
+            names.append(f"{own if piece.op == 'copy' else kind}({values[at]})")
         target = _place(piece.target, arrays)
         made += 1
         result = f"{types[target]}({filled_in(piece.op, kind, names)})"
@@ -86,18 +89,19 @@ def transposition(piece: Transposition) -> Kernel:
 
 def reduction(piece: Reduction) -> Kernel:
     """Return a kernel for the sums or maxima of rows or columns, in an order that never changes."""
-    kind = TYPES[piece.source.dtype.name]
+    stored = TYPES[piece.source.dtype.name]
+    kind = COMPUTED_IN.get(stored, stored)
     lines = _along_row if piece.inner else _along_column
     combine = filled_in(piece.op, kind, ["total", "next"])
-    body = lines(kind, f"{kind}({_STARTS[piece.op]})", combine)
-    parameters = [f"const {kind}* source", f"{kind}* target", "word rows", "word columns"]
+    body = lines(kind, f"{kind}({_STARTS[piece.op]})", combine, stored)
+    parameters = [f"const {stored}* source", f"{stored}* target", "word rows", "word columns"]
     words = (address_of(piece.source), address_of(piece.target), piece.rows, piece.columns)
     across = (piece.rows, HIGH) if piece.inner else (piece.columns, WIDE)
     blocks = -(-across[0] // across[1])
     return Kernel(function(parameters, body), blocks, (WIDE, HIGH), words)
 
 
-def _along_row(kind: str, start: str, combine: str) -> str:
+def _along_row(kind: str, start: str, combine: str, stored: str) -> str:
     """A row for each line of threads: every thread takes each 32nd element, one adds these up."""
     return f"""\
     SHARED {kind} part[{HIGH}][{WIDE}];
@@ -105,7 +109,7 @@ def _along_row(kind: str, start: str, combine: str) -> str:
         word row = (word)BLOCK * {HIGH} + Y;
         {kind} total = {start};
         if (row < rows) for (word i = X; i < columns; i += {WIDE}) {{
-            {kind} next = source[row * columns + i];
+            {kind} next = {kind}(source[row * columns + i]);
             total = {combine};
         }}
         part[Y][X] = total;
@@ -117,12 +121,12 @@ def _along_row(kind: str, start: str, combine: str) -> str:
             {kind} next = part[Y][i];
             total = {combine};
         }}
-        target[(word)BLOCK * {HIGH} + Y] = total;
+        target[(word)BLOCK * {HIGH} + Y] = {stored}(total);
     }}
 """
 
 
-def _along_column(kind: str, start: str, combine: str) -> str:
+def _along_column(kind: str, start: str, combine: str, stored: str) -> str:
     """A column for each row of threads: every thread takes each 16th element, one adds these up."""
     return f"""\
     SHARED {kind} part[{HIGH}][{WIDE}];
@@ -130,7 +134,7 @@ def _along_column(kind: str, start: str, combine: str) -> str:
         word column = (word)BLOCK * {WIDE} + X;
         {kind} total = {start};
         if (column < columns) for (word i = Y; i < rows; i += {HIGH}) {{
-            {kind} next = source[i * columns + column];
+            {kind} next = {kind}(source[i * columns + column]);
             total = {combine};
         }}
         part[Y][X] = total;
@@ -142,7 +146,7 @@ def _along_column(kind: str, start: str, combine: str) -> str:
             {kind} next = part[i][X];
             total = {combine};
         }}
-        target[(word)BLOCK * {WIDE} + X] = total;
+        target[(word)BLOCK * {WIDE} + X] = {stored}(total);
     }}
 """
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from mxtrain.backend.cuda.expressions import TYPES, filled_in, literal
 from mxtrain.backend.cuda.kernel import Kernel, over_elements
 from mxtrain.backend.cuda.pieces import address_of
-from mxtrain.backend.formula import TRUTH_VALUED, Program, Ref
-from mxtrain.backend.numpy import Array
+from mxtrain.backend.formula import Program, Ref
+from mxtrain.backend.numpy import Array, Rounded
 
 
 def rule(
@@ -21,20 +21,26 @@ def rule(
     targets: Sequence[int],
     table: int,
     counter: int,
+    rounded: Rounded | None = None,
 ) -> Kernel:
     """Return the kernel of a rule.
 
     Parameters
     ----------
-    program, arrays, targets : as for the NumPy backend's `Segment`.
+    program, arrays, targets, rounded : as for `NumpyBackend.segment`.
     table : the address of rows of doubles, the scalars of an update each.
     counter : the address of a word, the number of the row.
     """
-    kind = TYPES[arrays[0].dtype.name]
-    parameters = ["const double* table", "const word* counter"]
-    parameters += [f"{kind}* p{number}" for number in range(len(arrays))]
+    kind = TYPES[arrays[targets[0]].dtype.name]
     before, body = _statements(program, kind, targets)
-    words = [table, counter, *map(address_of, arrays)]
+    held = list(arrays)
+    if rounded is not None:
+        number, array = rounded
+        body += f"        p{len(held)}[i] = {TYPES[array.dtype.name]}(p{number}[i]);\n"
+        held.append(array)
+    parameters = ["const double* table", "const word* counter"]
+    parameters += [f"{TYPES[array.dtype.name]}* p{number}" for number, array in enumerate(held)]
+    words = [table, counter, *map(address_of, held)]
     return over_elements(arrays[0].size, parameters, body, words, before)
 
 
@@ -53,15 +59,14 @@ def _statements(program: Program, kind: str, targets: Sequence[int]) -> tuple[st
     statements: dict[bool, str] = {True: "", False: ""}
     for number, instruction in enumerate(program.instructions):
         value = filled_in(instruction.op, kind, [text(ref) for ref in instruction.operands])
-        value = f"{kind}{value}" if instruction.op in TRUTH_VALUED else value
         names["value", number] = f"v{number}"
         indent = "    " if instruction.is_scalar else "        "
-        statements[instruction.is_scalar] += f"{indent}{kind} v{number} = {value};\n"
+        statements[instruction.is_scalar] += f"{indent}{kind} v{number} = {kind}{value};\n"
     body = ""
     operands = [ref for instruction in program.instructions for ref in instruction.operands]
     read = {ref.index for ref in (*operands, *program.outputs) if ref.kind == "array"}
     for number in sorted(read):
-        body += f"        {kind} a{number} = p{number}[i];\n"
+        body += f"        {kind} a{number} = {kind}(p{number}[i]);\n"
     body += statements[False]
     for target, ref in zip(targets, program.outputs, strict=True):
         body += f"        p{target}[i] = {text(ref)};\n"
