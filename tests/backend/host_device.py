@@ -1,7 +1,8 @@
 """A stand-in for a CUDA device: kernels are compiled by a C++ compiler and run on the host.
 
 The threads of a block run one after the other, phase by phase. What a device would compute is
-computed; how fast, and what a driver makes of it, is not told.
+computed; how fast, and what a driver makes of it, is not told. Where NVIDIA's compiler is
+installed, every kernel also has to pass that.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import nvrtc
 
 from mxtrain.backend.compiled.lines import Product
 from mxtrain.backend.cuda.device import Device, Launch, Multiply, Repeated
@@ -53,6 +55,13 @@ extern "C" void drive(long long blocks, int wide, int high, const long long* wor
     for (BLOCK = 0; BLOCK < BLOCKS; ++BLOCK) run({", ".join(casts)});
 }}
 """
+
+
+def check(source: str) -> None:
+    """Have a kernel compiled for devices, where that can be done."""
+    for architecture in nvrtc.ARCHITECTURES if nvrtc.library() is not None else ():
+        found = nvrtc.complaints(source, architecture)
+        assert not found, f"{found}\n{source}"
 
 
 class HostDevice:
@@ -92,6 +101,7 @@ class HostDevice:
             path = self._folder / f"k{hashlib.sha256(whole.encode()).hexdigest()[:24]}.so"
             if not path.exists():
                 assert COMPILER is not None
+                check(source)
                 beside = path.with_suffix(f".{os.getpid()}")
                 command = [COMPILER, *OPTIONS, "-o", str(beside), "-"]
                 subprocess.run(command, input=whole.encode(), check=True)
