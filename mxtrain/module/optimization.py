@@ -53,8 +53,8 @@ class Optimization:
     """An optimizer with the states of a module's parameters.
 
     A formula optimizer is bound to each dtype of the arena. Parameters it cannot take there (those
-    of half precision, gradients outside the arena) and optimizers with an `update` of their own go
-    through the updater, one by one.
+    of half precision without masters, gradients outside the arena) and optimizers with an `update`
+    of their own go through the updater, one by one.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Optimization:
         index_of = {name: index for index, name in enumerate(self._names)}
         states: dict[Any, Any] = {}
         for group in memory.arena.groups:
-            if group.weight.dtype == np.float16:
+            if group.weight.dtype == np.float16 and not self.optimizer.has_master(group.weight):
                 continue
             for places in _runs(group.places, index_of, memory.grad_reqs):
                 first, end = places[0].start, places[-1].stop
@@ -139,15 +139,16 @@ class Optimization:
         """Return the bytes of all states made so far."""
         loose = [s for index, s in self._updater.states.items() if index not in self._bound]
         arrays = [array for state in loose for array in _arrays(state)]
-        arrays += [array for rule in self._rules for array in rule.states.values()]
-        return sum(int(array.nbytes) for array in arrays)
+        own = sum(int(array.nbytes) for array in arrays)
+        return own + sum(rule.state_bytes() for rule in self._rules)
 
     def update_bytes(self) -> int:
         """Return the bytes that an update reads and writes: gradients once, the rest twice."""
         executor = self._memory.executor
         loose = [executor.arg_dict[name] for _, name in self._loose]
-        weights = [*loose, *(rule.weight for rule in self._rules)]
-        return sum(3 * int(array.nbytes) for array in weights) + 2 * self.nbytes()
+        bound = sum(rule.state_bytes() for rule in self._rules)
+        own = sum(3 * int(array.nbytes) for array in loose) + 2 * (self.nbytes() - bound)
+        return own + sum(rule.update_bytes() for rule in self._rules)
 
     def scratch_bytes(self) -> int:
         """Return the bytes that updates have needed beside the states."""

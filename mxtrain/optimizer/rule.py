@@ -32,7 +32,7 @@ from mxtrain.optimizer.tracing import (
 )
 
 if TYPE_CHECKING:
-    from mxtrain.backend.numpy import Array, RunnableRule
+    from mxtrain.backend.numpy import Array, Rounded, RunnableRule
 
 Bound = tuple["RunnableRule", tuple[str, ...]]
 
@@ -55,7 +55,11 @@ class BoundRule:
     weight, grad : the flat buffers.
     backend : where the formula runs.
 
-    `states` has flat buffers of the same layout, by state name.
+    Attributes
+    ----------
+    states : flat buffers of the same layout, by state name.
+    master : for float16 weights under `multi_precision` their float32 values, which are updated
+        in their stead and then rounded. They are taken from the weights in the first update.
     """
 
     def __init__(
@@ -70,6 +74,11 @@ class BoundRule:
         self.weight, self.grad = weight, grad
         self._backend = backends.get(backend)
         rule = rule_of(optimizer, decays=True)
+        self.master: Array | None = None
+        if optimizer.has_master(weight):
+            self.master = self._backend.zeros(weight.shape, np.dtype(np.float32))
+            self.master.fill(np.nan)  # not begun, unless stored states are loaded
+        self._updated = weight if self.master is None else self.master
         self.states = {name: self._like_weight() for name in rule.states}
         self._copies = [name for name in optimizer.copies_of_weight if name in self.states]
         for name in self._copies:
@@ -87,12 +96,27 @@ class BoundRule:
         self._watch = Watch(None)
 
     def _like_weight(self) -> Array:
-        return self._backend.zeros(self.weight.shape, self.weight.dtype)
+        return self._backend.zeros(self._updated.shape, self._updated.dtype)
 
     def state_of(self, slot: Slot, shape: tuple[int, ...]) -> Any:
         """Return the states of one parameter as views, in MXNet's form."""
         views = {n: s[slot.start : slot.stop].reshape(shape) for n, s in self.states.items()}
-        return self.optimizer.pack_states(views)
+        state = self.optimizer.pack_states(views)
+        if self.master is None:
+            return state
+        master = self.master[slot.start : slot.stop].reshape(shape)
+        return self.optimizer.pack_master(state, master)
+
+    def state_bytes(self) -> int:
+        """Return the bytes of all states, masters included."""
+        masters = [] if self.master is None else [self.master]
+        return sum(int(array.nbytes) for array in (*self.states.values(), *masters))
+
+    def update_bytes(self) -> int:
+        """Return the bytes that an update reads and writes."""
+        # The gradient is read; a weight is read and written, or only written where a master is.
+        passes = 3 if self.master is None else 2
+        return passes * int(self.weight.nbytes) + 2 * self.state_bytes()
 
     def scratch_bytes(self) -> int:
         """Return the bytes it needs beside the states, as far as they have been needed."""
@@ -102,8 +126,7 @@ class BoundRule:
 
     def step(self) -> None:
         """Update every parameter once."""
-        if self._copies:
-            self._begin_states()
+        self._begin_states()
         count = self._common_count()
         if count is not None:
             self._step_together(count + 1)
@@ -127,11 +150,13 @@ class BoundRule:
 
     def _begin_states(self) -> None:
         """Let copies of the weight begin, in the first update after they were made."""
-        for name in self._copies:
+        copies = [] if self.master is None else [(self.master, self.weight)]
+        copies += [(self.states[name], self._updated) for name in self._copies]
+        for copy, source in copies:
             for slot in self.slots:
-                state = self.states[name][slot.start : slot.stop]
-                if np.isnan(state[:1]).all():
-                    np.copyto(state, self.weight[slot.start : slot.stop])
+                part = slice(slot.start, slot.stop)
+                if np.isnan(copy[part][:1]).all():
+                    np.copyto(copy[part], source[part])
 
     # -- all parameters together -------------------------------------------------------------
 
@@ -170,8 +195,7 @@ class BoundRule:
         first = self._common_count()
         if first is None or not _is_pure(optimizer):
             return None
-        if self._copies:
-            self._begin_states()
+        self._begin_states()
         if not self._watch.unchanged():
             self._regroup()
         count = min(count, subnormals.until_due(optimizer.num_update))
@@ -238,11 +262,16 @@ class BoundRule:
         if key not in self._segments:
             rule = rule_of(self.optimizer, decays)
             require_states(self.optimizer, rule.states, list(self.states))
-            named = {"weight": self.weight, "grad": self.grad, **self.states, **self._scratch}
+            named = {"weight": self._updated, "grad": self.grad, **self.states, **self._scratch}
             parts = [named[name][start:stop] for name in rule.arrays]
-            segment = self._backend.segment(rule.program, parts, rule.targets)
+            rounded = self._rounded(start, stop) if 0 in rule.targets else None
+            segment = self._backend.segment(rule.program, parts, rule.targets, rounded)
             self._segments[key] = (segment, rule.program.scalars)
         return self._segments[key]
+
+    def _rounded(self, start: int, stop: int) -> Rounded | None:
+        """Return where the weights, the first array of every rule, go beside the master."""
+        return None if self.master is None else (0, self.weight[start:stop])
 
     # -- one parameter after the other -------------------------------------------------------
 
@@ -261,7 +290,9 @@ class BoundRule:
         part = slice(slot.start, slot.stop)
         t = optimizer._index_update_count[slot.index]
         states = {name: state[part] for name, state in self.states.items()}
-        layer = Layer(slot.index, lr, wd, t, self.weight[part], self.grad[part], states)
+        weight, grad = self._updated[part], self.grad[part]
+        grad = grad.astype(weight.dtype, copy=False)
+        layer = Layer(slot.index, lr, wd, t, weight, grad, states)
         segment, names = self._segment(slot.start, slot.stop, wd != 0)
         if NOISE in self._scratch:
             optimizer.draw_noise(slot.index, t, self._scratch[NOISE][part])
@@ -269,7 +300,9 @@ class BoundRule:
         if STEP in self._scratch:
             step = self._scratch[STEP][part]
             if slot not in self._appliers:
-                self._appliers[slot] = self._backend.segment(APPLY_STEP, [layer.weight, step], [0])
+                rounded = self._rounded(slot.start, slot.stop)
+                arrays = [weight, step]
+                self._appliers[slot] = self._backend.segment(APPLY_STEP, arrays, [0], rounded)
             ratio = optimizer.trust_ratio(norm(layer.weight), norm(step))
             self._appliers[slot].run((lr * ratio,))
 
