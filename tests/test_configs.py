@@ -19,6 +19,7 @@ CONFIGS = sorted(FOLDER.glob("*.yaml"))
 PROMISED = {
     "digits_adam_early_stopping": ("accuracy", 0.96),
     "digits_batchnorm_dropout": ("accuracy", 0.96),
+    "digits_half": ("accuracy", 0.95),
     "digits_mlp": ("accuracy", 0.97),
     "digits_residual": ("accuracy", 0.95),
     "digits_softmax": ("accuracy", 0.94),

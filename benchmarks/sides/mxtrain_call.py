@@ -43,6 +43,7 @@ class NumbaCall(Side):
             gathered=gathered,
             passes=passes,
             looked_at=[self.output],
+            gradients=[],
             rules=rules,
             kept=kept,
             step=self.module.random.steps.of(True),
@@ -57,7 +58,7 @@ class NumbaCall(Side):
             scalars = [row for _, row in self.module.updates_ahead(count)]
             wanted = len(scalars[0])
             order = np.arange(self.done, self.done + wanted) % BATCHES
-            done = driver.run(np.ascontiguousarray(self.rows[order]), scalars, targets)
+            done, _ = driver.run(np.ascontiguousarray(self.rows[order]), scalars, targets)
             self.module.updates_made(done)
             self.done += done
             if done < wanted:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -237,8 +237,10 @@ class StepParts:
     passes : the joined lines of forward and backward.
     looked_at : float arrays; one that is not finite ends the steps before the batch is learned
         from.
+    gradients : float arrays; one that is not finite ends the steps before the update.
     rules : the update rules, in order.
-    kept : arrays that are copied, after each step, to where `RunnableSteps.run` says.
+    kept : arrays that are copied, in each step before its update, to where `RunnableSteps.run`
+        says.
     step : int64 with one element, the number of the step that ran last. It may be counted up.
     """
 
@@ -246,16 +248,28 @@ class StepParts:
     gathered: Sequence[Gathered]
     passes: tuple[Sequence[Line], Sequence[Line]]
     looked_at: Sequence[Array]
+    gradients: Sequence[Array]
     rules: Sequence[Any]
     kept: Sequence[Array]
     step: Array
 
 
+class Taken(NamedTuple):
+    """How several steps went.
+
+    steps : how many were learned from. overflowed : whether the one after them came as far as its
+    gradient, which is not finite: what is kept of it was copied, and nothing was updated.
+    """
+
+    steps: int
+    overflowed: bool
+
+
 class RunnableSteps(Protocol):
     """Several training steps in one call."""
 
-    def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> int:
-        """Run a step for each row of `rows` and return how many were learned from.
+    def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> Taken:
+        """Run a step for each row of `rows`, until there is something that is not finite.
 
         Parameters
         ----------

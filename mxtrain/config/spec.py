@@ -171,6 +171,10 @@ class FitSpec:
     clip_global_norm: Annotated[
         float | None, Gt(0), "longest rescaled gradient, all parameters together"
     ] = None
+    loss_scale: Annotated[
+        Annotated[float, Gt(0)] | Literal["dynamic"] | None,
+        "factor of the losses for float16, dynamic: found while training",
+    ] = None
     fixed_params: Annotated[
         tuple[str, ...], "patterns of parameters that do not learn, such as conv* or *_bias"
     ] = ()

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxtrain import backend as backends
-from mxtrain.backend.numpy import StepParts
+from mxtrain.backend.numpy import StepParts, Taken
 
 if TYPE_CHECKING:
     from mxtrain.trainer.batches import Batch, Gathered, Loader
     from mxtrain.trainer.bound import BoundBatch
     from mxtrain.trainer.build import Built
+    from mxtrain.trainer.loss_scale import LossScale
     from mxtrain.trainer.measure import Measure
 
 Array = np.ndarray[Any, Any]
@@ -37,6 +38,7 @@ class Ahead:
     bound : the plan of a full batch.
     loader : the training rows.
     measure : takes the outputs.
+    scale : the factor of the losses; where it is on, gradients are looked at.
     allowed : False where something has to happen between the kernels of a step.
     """
 
@@ -46,9 +48,13 @@ class Ahead:
         bound: BoundBatch,
         loader: Loader,
         measure: Measure,
+        scale: LossScale,
         allowed: bool,
     ) -> None:
         self._module, self._bound, self._measure = built.module, bound, measure
+        self._scale = scale
+        # What moves before gradients are looked at can only be put back between batches.
+        self._has_averages = scale.is_on and bool(built.module.auxiliary_arrays())
         self._gathered = loader.gathered(bound.data, bound.labels)
         self._backend = backends.get(built.spec.runs_on)
         self._steps: Any = None
@@ -65,36 +71,40 @@ class Ahead:
         """
         if not self._is_possible:
             return 1
-        return max(1, min(limit, self._measure.room(), int(CALL_SECONDS / self._seconds) + 1))
+        fitting = int(CALL_SECONDS / self._seconds) + 1
+        return max(1, min(limit, self._measure.room(), self._scale.room(), fitting))
 
-    def run(self, batches: Sequence[Batch]) -> int:
+    def run(self, batches: Sequence[Batch]) -> Taken:
         """Learn from the first of these batches in one call; return from how many.
 
-        0 where it cannot be done so: not everything is compiled, the batch is not a full one, or
-        its outputs are not finite and ask for a closer look.
+        None where it cannot be done so: not everything is compiled, the batch is not a full one, or
+        its outputs are not finite and ask for a closer look. Outputs and labels of a batch whose
+        gradient is not finite are in the next slots of the measure, which does not count them yet.
         """
-        if not self._is_possible:
-            return 0
+        none = Taken(0, False)
+        if not self._is_possible or (self._has_averages and not self._scale.can_fall()):
+            return none
         size = self._bound.rows
         full = [batch.rows for batch in batches if len(batch.rows) == size and not batch.pad]
-        count = min(len(full), self._measure.room())
+        count = min(len(full), self._measure.room(), self._scale.room())
         if not count:
-            return 0
+            return none
         updates = self._module.updates_ahead(count)
         if updates is None or not self._prepare([rule for rule, _ in updates]):
             self._is_possible = False
-            return 0
+            return none
         count = min([count, *(len(row) for _, row in updates)])
         started = time.perf_counter()
         rows = np.concatenate(full[:count]).astype(np.int64, copy=False).reshape(count, size)
         scalars = [row for _, row in updates]
         before = self._module.random.steps[True]
-        done: int = self._steps.run(rows, scalars, self._measure.next_slots())
-        self._module.updates_made(done)
-        self._module.random.steps[True] = before + done
-        self._measure.took(done)
+        self._bound.weigh()
+        taken: Taken = self._steps.run(rows, scalars, self._measure.next_slots())
+        self._module.updates_made(taken.steps)
+        self._module.random.steps[True] = before + taken.steps + taken.overflowed
+        self._measure.took(taken.steps)
         self._seconds = (time.perf_counter() - started) / count
-        return done
+        return taken
 
     def _prepare(self, rules: list[Any]) -> bool:
         """Make the tables anew where the rules are others than before; False where none can be."""
@@ -108,6 +118,7 @@ class Ahead:
             gathered=self._gathered,
             passes=(forward, backward),
             looked_at=looked_at,
+            gradients=self._module.flat_gradients() if self._scale.is_on else [],
             rules=rules,
             kept=bound.measured,
             step=self._module.random.steps.of(True),

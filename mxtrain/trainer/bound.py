@@ -9,6 +9,7 @@ import numpy as np
 
 from mxtrain.executor.plan import Program
 from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.loss_scale import LossScale
 
 if TYPE_CHECKING:
     from mxtrain.executor import Executor
@@ -40,6 +41,7 @@ class BoundBatch:
     class_weights : factors of the classes by label input.
     run : runs a program; a profile puts its timer here.
     learns : whether there are training passes; without them it takes less memory.
+    scale : factor of all losses; None: they have none.
 
     Attributes
     ----------
@@ -58,6 +60,7 @@ class BoundBatch:
         class_weights: Mapping[str, Array],
         run: Run = Program.run,
         learns: bool = True,
+        scale: LossScale | None = None,
     ) -> None:
         self.rows, self._run = rows, run
         self.executor: Executor = built.module.executor_for(rows, learns)
@@ -82,6 +85,9 @@ class BoundBatch:
             if head.classifies and head.label is not None and head.label in class_weights
         ]
         self.weighs_classes = bool(self._weighted)
+        self._scale, self._scaled_by = scale or LossScale(None), 1.0
+        scaled = built.heads if self._scale.is_on else []
+        self._scaled = [self.executor.weigh_rows(head.node) for head in scaled]
         self._train: Program | None = None
         self._backward: Program | None = None
         self._predict: Program | None = None
@@ -101,10 +107,21 @@ class BoundBatch:
         """Compute the gradients of the latest `forward`."""
         if self._backward is None:
             self._backward = self.backward_program()
+        self.weigh()
+        self._run(self._backward)
+
+    def weigh(self) -> None:
+        """Set the factors of the gradients' rows: those of the classes, times the loss's scale."""
+        scale = self._scale.value
+        if scale != self._scaled_by:
+            self._scaled_by = scale
+            for factors in self._scaled:
+                factors.fill(scale)
         for weights, label, number, factors in self._weighted:
             np.copyto(number, label, "unsafe")
             weights.take(number, 0, factors, "clip")
-        self._run(self._backward)
+            if scale != 1:
+                np.multiply(factors, scale, factors)
 
     def predict(self) -> None:
         """Compute the outputs in prediction mode."""

@@ -141,6 +141,8 @@ class RunFolder:
         record: dict[str, Any] = {"epoch": row.epoch, "lr": row.lr}
         record |= {f"train_{name}": value for name, value in row.train.items()}
         record |= {f"eval_{name}": value for name, value in row.eval.items()}
+        if row.loss_scale is not None:
+            record |= {"loss_scale": row.loss_scale, "left_out": row.left_out}
         record |= {"samples_per_second": row.samples_per_second, "seconds": row.seconds}
         self._append(METRICS_JSONL, json_line(record))
         heading = ""

@@ -16,7 +16,8 @@ from mxtrain.trainer.ahead import Ahead
 from mxtrain.trainer.batches import Batch, Batches, Loader
 from mxtrain.trainer.bound import BoundBatch
 from mxtrain.trainer.errors import InterruptError, NotFiniteError
-from mxtrain.trainer.failure import first_bad_tensor
+from mxtrain.trainer.failure import first_bad_tensor, is_finite
+from mxtrain.trainer.loss_scale import LossScale
 from mxtrain.trainer.measure import Measure, loss_of
 from mxtrain.trainer.metrics import make_metrics
 from mxtrain.trainer.position import Position
@@ -69,6 +70,10 @@ class Loop:
         size = spec.data.batch_size
         seed = spec.seed if spec.data.shuffle else None
         self.batches = Batches(len(built.data.train), size, spec.data.last_batch, seed)
+        self.scale = LossScale(spec.fit.loss_scale)
+        if self.scale.is_on and built.module.optimizer_initialized:
+            self._rescale_grad = float(built.module.optimizer.rescale_grad)
+            self._use_scale()
         self._class_weights = built.data.class_weights(spec.data.class_weight)
         self._fill = self._timed("input", self._train_loader.fill)
         self._seems_finite = self._timed("metric", BoundBatch.seems_finite)
@@ -77,8 +82,9 @@ class Loop:
         self.train_measure, self.eval_measure = self._measure(), self._measure()
         self._add = self._timed("metric", self.train_measure.add)
         self._clip = spec.fit.clip_global_norm
-        # BatchNorm's averages move before the norm of the gradient is known.
-        averages = [] if self._clip is None else built.module.auxiliary_arrays()
+        # BatchNorm's averages move before it is known whether the gradient is finite.
+        looks = self._clip is not None or self.scale.is_on
+        averages = built.module.auxiliary_arrays() if looks else []
         self._averages = [(array, np.array(array)) for array in averages]
         keeping = spec.fit.checkpoint
         self._save_every = keeping.every_batches or math.inf
@@ -88,7 +94,7 @@ class Loop:
         self.checkpoint_is_due = False
         alone = profile is not None or self._clip is not None
         bound, loader = self.bound(size), self._train_loader
-        self._ahead = Ahead(built, bound, loader, self.train_measure, allowed=not alone)
+        self._ahead = Ahead(built, bound, loader, self.train_measure, self.scale, not alone)
         self.begin(spec.fit.begin_epoch)
 
     def _measure(self) -> Measure:
@@ -99,7 +105,9 @@ class Loop:
     def bound(self, rows: int) -> BoundBatch:
         """Return the plan of a batch of `rows` rows."""
         if rows not in self._bound:
-            self._bound[rows] = BoundBatch(self.built, rows, self._class_weights, self._run)
+            weights = self._class_weights
+            made = BoundBatch(self.built, rows, weights, self._run, scale=self.scale)
+            self._bound[rows] = made
         return self._bound[rows]
 
     def _predicting(self, rows: int) -> BoundBatch:
@@ -165,6 +173,7 @@ class Loop:
         """Stand at the beginning of an epoch, numbered from 0."""
         self.epoch, self.batches_done = epoch, 0
         self._carried = self.batches.carried
+        self.scale.left_out = 0
         self.train_measure.reset()
 
     def saved(self) -> None:
@@ -177,6 +186,7 @@ class Loop:
         return {
             "carried": self._carried,
             "total_batches": self._total_batches,
+            "loss_scale": self.scale.state(),
             "train": self.train_measure.state(),
             "eval": [attributes.state() for attributes in self.eval_measure.remembered],
         }
@@ -187,6 +197,8 @@ class Loop:
         self.begin(position.epoch)
         self.batches_done = position.batch
         self._total_batches = int(values["total_batches"])
+        self.scale.set_state(values.get("loss_scale", {}))
+        self._use_scale()
         self.train_measure.set_state(values["train"])
         for attributes, kept in zip(self.eval_measure.remembered, values["eval"], strict=True):
             attributes.set_state(kept)
@@ -230,8 +242,14 @@ class Loop:
     def _train_piece(self, piece: list[Batch]) -> None:
         """Learn from some batches, as many in one call as can be."""
         while piece:
-            done = self._ahead.run(piece)
-            if not done:
+            done, overflowed = self._ahead.run(piece)
+            if done:
+                self._count_updates(done)
+            if overflowed:
+                self._leave_out(self.bound(len(piece[done].rows)))
+                self.train_measure.took(1)
+                done += 1
+            elif not done:
                 self.train_batch(piece[0])
                 done = 1
             self.batches_done += done
@@ -246,9 +264,10 @@ class Loop:
             self._on_checkpoint()
 
     def train_batch(self, batch: Batch) -> None:
-        """Learn from one batch.
+        """Learn from one batch, or take its outputs alone where its gradient is not finite.
 
-        Raises NotFiniteError where its loss is not; everything is then as before the batch.
+        Raises NotFiniteError where its loss is not, or where the gradient is not and no smaller
+        scale can help; everything is then as before the batch.
         """
         bound = self.bound(len(batch.rows))
         self._fill(batch.rows, bound.data, bound.labels)
@@ -258,10 +277,36 @@ class Loop:
         for average, before in self._averages:
             np.copyto(before, average)
         bound.backward()
-        if self._clip is not None:
-            self._clip_gradients(self._clip, bound)
-        self._update()
+        if self.scale.is_on and not self._gradients_are_finite():
+            self._leave_out(bound)
+        else:
+            if self._clip is not None:
+                self._clip_gradients(self._clip, bound)
+            self._update()
+            self._count_updates(1)
         self._add(bound, batch.pad)
+
+    def _gradients_are_finite(self) -> bool:
+        return all(map(is_finite, self.built.module.flat_gradients()))
+
+    def _leave_out(self, bound: BoundBatch) -> None:
+        """Leave an update out because of its gradient, and go on with a smaller scale."""
+        if not self.scale.overflowed():
+            raise self._not_finite("gradient", bound)
+        self.built.module.mark_changed()  # BatchNorm's averages have moved
+        self._use_scale()
+
+    def _count_updates(self, updates: int) -> None:
+        """Take note of updates with a finite gradient."""
+        before = self.scale.value
+        self.scale.succeeded(updates)
+        if self.scale.value != before:
+            self._use_scale()
+
+    def _use_scale(self) -> None:
+        """Let the optimizer take the scale out of the gradients again."""
+        if self.scale.is_on:
+            self.built.module.optimizer.rescale_grad = self._rescale_grad / self.scale.value
 
     def _look_closer(self, bound: BoundBatch) -> None:
         """Raise unless it was only the square of an output that overflowed, not a loss."""

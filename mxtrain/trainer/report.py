@@ -102,7 +102,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochRow:
-    """A finished epoch. `train` and `eval` map shown metric names to values, ``loss`` first."""
+    """A finished epoch. `train` and `eval` map shown metric names to values, ``loss`` first.
+
+    With a scale of the loss, `loss_scale` is where it stands and `left_out` how many updates were
+    left out, since their gradient was not finite.
+    """
 
     epoch: int
     lr: float
@@ -112,6 +116,8 @@ class EpochRow:
     seconds: float
     best: bool = False
     lr_changes: tuple[tuple[int, float], ...] = ()
+    loss_scale: float | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

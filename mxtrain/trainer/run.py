@@ -241,6 +241,8 @@ class _Run:
         trained = time.perf_counter() - started
         train = self.loop.train_measure.values()
         evaluated = self.loop.evaluate()
+        scale = self.loop.scale
+        scaled, left_out = (scale.value, scale.left_out) if scale.is_on else (None, 0)
         lr_changes = self.rates.changes(self.loop.batches_done)
         self.loop.begin(epoch + 1)
         is_best = self.best.see(epoch + 1, train, evaluated, self.built.module)
@@ -253,9 +255,13 @@ class _Run:
             seconds=time.perf_counter() - started,
             best=is_best,
             lr_changes=lr_changes,
+            loss_scale=scaled,
+            left_out=left_out,
         )
         self._write(row)
         self.reporter.epoch(row)
+        if left_out:
+            self._notice(describe.left_out(row))
 
     def _write_row(self, row: EpochRow) -> None:
         self.files.add_metrics(row)

@@ -14,6 +14,7 @@ pytest.importorskip("numba", reason="only compiled steps run in one call")
 from resume_runs import compare_all, no_disk
 from trainer_runs import CONFIG, write_config
 
+from mxtrain.backend.numpy import Taken
 from mxtrain.config import load
 from mxtrain.optimizer import subnormals
 from mxtrain.trainer import ahead
@@ -55,9 +56,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     lengths: list[int] = []
     run = ahead.Ahead.run
 
-    def counted(self: ahead.Ahead, batches: Any) -> int:
-        lengths.append(run(self, batches))
-        return lengths[-1]
+    def counted(self: ahead.Ahead, batches: Any) -> Taken:
+        taken = run(self, batches)
+        lengths.append(taken.steps)
+        return taken
 
     monkeypatch.setattr(ahead.Ahead, "run", counted)
     return lengths
@@ -91,7 +93,7 @@ def test_bits_are_those_of_one_batch_after_the_other(
     assert max(calls) > 1
     with monkeypatch.context() as patch:
         patch.setattr(ahead.Ahead, "length", lambda self, limit: 1)
-        patch.setattr(ahead.Ahead, "run", lambda self, batches: 0)
+        patch.setattr(ahead.Ahead, "run", lambda self, batches: Taken(0, False))
         other = loop_of(tmp_path, NETWORK, *overrides)
         one_by_one, values_one_by_one = trained(other)
     for array, wanted in zip(weights, one_by_one, strict=True):

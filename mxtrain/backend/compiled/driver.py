@@ -21,7 +21,7 @@ from mxtrain.backend.compiled.pointers import (
     word_of,
 )
 from mxtrain.backend.compiled.team import helpers, share_update
-from mxtrain.backend.numpy import Array, StepParts
+from mxtrain.backend.numpy import Array, StepParts, Taken
 
 _WORD = 8  # bytes of an entry of a table
 
@@ -46,12 +46,15 @@ class Steps:
         self._kept_bytes = [array.nbytes for array in parts.kept]
         self._gathered = _table([_gather_entry(*each) for each in parts.gathered])
         self._forward, self._backward = _table(forward), _table(backward)
-        self._looked_at = _table([(_at(a), a.size, a.itemsize) for a in parts.looked_at])
+        self._looked_at, self._gradients = (
+            _table([(_at(a), a.size, a.itemsize) for a in arrays])
+            for arrays in (parts.looked_at, parts.gradients)
+        )
         self._rules = [rule.entry() for rule in parts.rules]
         self._longest = max((rule.size for rule in parts.rules), default=0)
         self._kept = [_at(array) for array in parts.kept]
 
-    def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> int:
+    def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> Taken:
         """Run a step for each row of `rows`; see `mxtrain.backend.numpy.RunnableSteps`."""
         rules = [
             (*rule, _at(row), row.strides[0])
@@ -66,13 +69,14 @@ class Steps:
             self._forward,
             self._backward,
             self._looked_at,
+            self._gradients,
             _table(rules),
             _table(copies),
         ]
         words = [len(rows), self._size, _at(self._step), _at(rows), *map(_at, tables)]
         words += helpers(self._longest)
         done: int = _drive(*words)
-        return done
+        return Taken(done, False) if done >= 0 else Taken(-1 - done, True)
 
 
 def _at(array: Array) -> int:
@@ -146,11 +150,26 @@ def _call_each(table):  # type: ignore[no-untyped-def]
         call3(function, (first, second, word_of(table, at + 3)))
 
 
-@njit("int64(" + ", ".join(["int64"] * 12) + ")", nogil=True, error_model="numpy", cache=True)
+@njit("int64(" + ", ".join(["int64"] * 13) + ")", nogil=True, error_model="numpy", cache=True)
 def _drive(  # type: ignore[no-untyped-def]
-    steps, size, running, rows, gathered, forward, backward, looked_at, rules, copies, team, most
+    steps,
+    size,
+    running,
+    rows,
+    gathered,
+    forward,
+    backward,
+    looked_at,
+    gradients,
+    rules,
+    copies,
+    team,
+    most,
 ):
-    """Run steps until one is not finite, and return how many were run to their end."""
+    """Run steps until one is not finite, and return how many were run to their end.
+
+    Where it was a gradient that is not finite, -1 minus this number.
+    """
     for step in range(steps):
         put_word(running, 0, word_of(running, 0) + 1)
         _gather(gathered, rows + _WORD * step * size, size)
@@ -158,6 +177,12 @@ def _drive(  # type: ignore[no-untyped-def]
         if not _is_finite(looked_at):
             return step
         _call_each(backward)
+        for entry in range(word_of(copies, 0)):
+            source, target = word_of(copies, 1 + 3 * entry), word_of(copies, 2 + 3 * entry)
+            width = word_of(copies, 3 + 3 * entry)
+            move(target + step * width, source, width)
+        if not _is_finite(gradients):
+            return -1 - step
         for entry in range(word_of(rules, 0)):
             at = 1 + 6 * entry
             scalars = word_of(rules, at + 4) + step * word_of(rules, at + 5)
@@ -167,8 +192,4 @@ def _drive(  # type: ignore[no-untyped-def]
                 word_of(rules, at + 3),
             )
             share_update(team, most, word_of(rules, at), arrays, start, stop, scalars)
-        for entry in range(word_of(copies, 0)):
-            source, target = word_of(copies, 1 + 3 * entry), word_of(copies, 2 + 3 * entry)
-            width = word_of(copies, 3 + 3 * entry)
-            move(target + step * width, source, width)
     return steps

@@ -15,7 +15,7 @@ import numpy as np
 from mxtrain.backend.cuda.expressions import TYPES
 from mxtrain.backend.cuda.kernel import Kernel, function, over_elements
 from mxtrain.backend.cuda.pieces import address_of
-from mxtrain.backend.numpy import Array, StepParts
+from mxtrain.backend.numpy import Array, StepParts, Taken
 
 if TYPE_CHECKING:
     from mxtrain.backend.cuda.device import Device
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Scaling = tuple[Array, Array] | None
 # Steps in one replay: the launch of a graph costs the host about as much as a small step takes.
 TOGETHER = 8
+# Why nothing runs any more: what the halting word says.
+OUTPUTS, GRADIENTS = 1, 2
 _UNSIGNED = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 
 
@@ -52,11 +54,11 @@ def gather(
     return over_elements(target.size, parameters, body, words)
 
 
-def look(array: Array, halt: int) -> Kernel:
-    """Return a kernel that sets the halting word where an element is not finite."""
-    parameters = [f"const {TYPES[array.dtype.name]}* array", "int* halting"]
-    body = "        if (!(array[i] - array[i] == 0)) *halting = 1;\n"
-    return over_elements(array.size, parameters, body, (address_of(array), halt))
+def look(array: Array, halt: int, reason: int = OUTPUTS) -> Kernel:
+    """Return a kernel that sets the halting word, to a reason, where an element is not finite."""
+    parameters = [f"const {TYPES[array.dtype.name]}* array", "int* halting", "word reason"]
+    body = "        if (!(array[i] - array[i] == 0)) *halting = reason;\n"
+    return over_elements(array.size, parameters, body, (address_of(array), halt, reason))
 
 
 def keep(array: Array, target: int, counter: int) -> Kernel:
@@ -121,8 +123,8 @@ class DeviceSteps:
         array[:] = 0
         return array
 
-    def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> int:
-        """Run a step for each row of `rows` and return how many were learned from.
+    def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> Taken:
+        """Run a step for each row of `rows`, until there is something that is not finite.
 
         The arguments are those of `Steps.run`; `targets` are memory of the device.
         """
@@ -141,7 +143,7 @@ class DeviceSteps:
         for _ in range(count % TOGETHER):
             self._step.launch()
         self._device.synchronize()
-        return int(self._counter[0])
+        return Taken(int(self._counter[0]), bool(self._halt[0] == GRADIENTS))
 
     def _capture(self, count: int, widths: Sequence[int]) -> None:
         """Make tables for so many steps, and capture the launches that read them."""
@@ -178,10 +180,11 @@ class DeviceSteps:
             *forward,
             *launched(look(array, halt) for array in parts.looked_at),
             *backward,
-            *updates,
             *launched(
                 keep(array, place, counter) for array, place in zip(parts.kept, places, strict=True)
             ),
+            *launched(look(array, halt, GRADIENTS) for array in parts.gradients),
+            *updates,
             *launched([move_on(counter)]),
         ]
 
