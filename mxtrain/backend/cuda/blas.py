@@ -16,9 +16,11 @@ from mxtrain.backend.cuda.pieces import address_of
 from mxtrain.errors import MXNetError
 
 PLAIN, TRANSPOSED = 0, 1
+# Sums of float16 products stay float32 until the end, also where blocks share a sum.
+_SUMS_IN_SINGLE = 16
 # Sums of products in single precision; TF32 rounds the factors to ten bits and is several times as
 # fast on devices that have it.
-MATH = {"float32": 0, "tf32": 3}
+MATH = {"float32": 0 | _SUMS_IN_SINGLE, "tf32": 3 | _SUMS_IN_SINGLE}
 # The library's numbers of an element type, of sums in single precision, and of its own choice.
 HALF, IN_SINGLE, ANY_ALGORITHM = 2, 68, -1
 WORKSPACE = 32 << 20  # bytes; what NVIDIA recommends for its newer devices

@@ -74,7 +74,7 @@ HALF = """\
 struct half {
     unsigned short bits;
     half() = default;
-    ON_DEVICE explicit half(bool x) : half(float(x)) {}
+    ON_DEVICE explicit half(int x) : half(float(x)) {}  // and truth values, and bytes
 #ifdef __CUDACC_RTC__
     ON_DEVICE explicit half(float x) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x)); }
     ON_DEVICE explicit half(double x) { asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(x)); }

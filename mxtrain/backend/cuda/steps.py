@@ -33,17 +33,20 @@ def gather(
 ) -> Kernel:
     """Return a kernel that copies the rows of a batch; `rows` is the address of their numbers.
 
-    Bytes become floats where the target has floats, by `scaling` ``(x - offset) * factor`` in
-    double precision.
+    Where the types differ, bytes and floats become floats of the target's type. With `scaling` they
+    are ``(x - offset) * factor`` in double precision, float32 before they become float16.
     """
     of, to, value = _UNSIGNED[source.itemsize], _UNSIGNED[target.itemsize], "x"
     if source.dtype != target.dtype:
+        of = TYPES.get(source.dtype.name, of)
         to = TYPES[target.dtype.name]
+        value = f"{to}(x)"
     parameters = ["word width", "word size", "const word* rows", "const word* counter"]
     parameters += [f"const {of}* source", f"{to}* target"]
     if scaling is not None:
         parameters += ["const double* offset", "const double* factor"]
-        value = f"{to}((double(x) - offset[column]) * factor[column])"
+        scaled = "(double(x) - offset[column]) * factor[column]"
+        value = f"{to}(float({scaled}))" if to == "half" else f"{to}({scaled})"
     body = (
         "        word row = rows[*counter * size + i / width], column = i % width;\n"
         f"        {of} x = source[row * width + column];\n"
