@@ -3,12 +3,14 @@
 A backend has a ``name``, the array namespace ``xp``, buffers (``empty``, ``zeros``,
 ``from_host``, ``to_host``), ``lower`` (a formula over given buffers), ``join`` (lines of a plan
 into fewer), ``segment`` (an update rule over flat arrays) and ``synchronize``. Backends are
-imported only when chosen. ``cupy:1`` names the second GPU.
+imported only when chosen. ``cupy:1`` names the second GPU, ``cupy:0:tf32`` the first with products
+in TF32.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from mxtrain.context import Context
 
 NAMES = ("numpy", "numba", "cupy")
+# What float32 products are computed in; the first is every backend's, the others a GPU's.
+MATHS = ("float32", "tf32")
 VARIABLE = "MXTRAIN_BACKEND"
+_FULL_NAME = re.compile(rf"({'|'.join(NAMES)})|cupy:([0-9]+)(?::({'|'.join(MATHS)}))?")
 
 
 def get(name: str | None = None) -> NumpyBackend:
@@ -46,7 +51,7 @@ def problem(name: str) -> str:
 
     ValueError for an unknown one.
     """
-    kind, number = _parsed(name)
+    kind, number, _ = _parsed(name)
     if kind == "numba":
         return "" if find_spec("numba") is not None else missing("numba")
     if kind == "cupy":
@@ -56,12 +61,16 @@ def problem(name: str) -> str:
     return ""
 
 
-def on_device(name: str, number: int) -> str:
-    """Return the name of a backend on a GPU by its number.
+def on_device(name: str, number: int, math: str = "float32") -> str:
+    """Return the name of a backend on a GPU by its number, with products in `math`.
 
     >>> on_device("cupy", 1), on_device("cupy", 0), on_device("numpy", 0)
     ('cupy:1', 'cupy', 'numpy')
+    >>> on_device("cupy", 0, "tf32")
+    'cupy:0:tf32'
     """
+    if math != MATHS[0]:
+        return f"{name}:{number}:{math}"
     return f"{name}:{number}" if number else name
 
 
@@ -72,21 +81,24 @@ def on(context: Context | None) -> str:
     return default()
 
 
-def _parsed(name: str) -> tuple[str, int]:
-    kind, _, number = name.partition(":")
-    if kind not in NAMES or (number and (kind != "cupy" or not number.isdecimal())):
+def _parsed(name: str) -> tuple[str, int, str]:
+    """Return kind, number of the GPU and arithmetic of products."""
+    found = _FULL_NAME.fullmatch(name)
+    if found is None:
         raise ValueError(unknown_name("backend", name, NAMES))
-    return kind, int(number or 0)
+    return found[1] or "cupy", int(found[2] or 0), found[3] or MATHS[0]
 
 
 @cache
 def _get(name: str) -> NumpyBackend:
-    kind, number = _parsed(name)
+    kind, number, math = _parsed(name)
     if kind == "cupy":
         from mxtrain.backend.cuda.device import open_device
         from mxtrain.backend.cupy import CupyBackend
 
-        return CupyBackend(open_device(number))
+        device = open_device(number)
+        device.set_math(math)
+        return CupyBackend(device)
     reason = problem(name)
     if reason:
         raise MXNetError(reason)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sys
+from math import inf, nan
 from pathlib import Path
 
 import click
@@ -31,8 +31,8 @@ def _rates(
         try:
             rate = float(word)
         except ValueError:
-            rate = math.nan
-        if not (0 < rate < math.inf):
+            rate = nan
+        if not (0 < rate < inf):
             raise click.BadParameter(f"expected numbers above 0, received '{word}'", ctx, option)
         found.append(rate)
     return tuple(found) or None
@@ -79,6 +79,7 @@ def command(
     overrides: tuple[str, ...],
     backend: str | None,
     device: int | None,
+    math: str | None,
     seed: int | None,
     names: tuple[str, ...] | None,
     rates: tuple[float, ...] | None,
@@ -103,7 +104,7 @@ def command(
     Exit codes: 0 done, 1 no trial learned to the end, 2 the config or the command line is wrong,
     130 interrupted (143 by SIGTERM, 129 by SIGHUP), 141 the reader of the output has gone.
     """
-    spec = load_spec(config, overrides, backend, device, seed)
+    spec = load_spec(config, overrides, backend, device, math, seed)
     from mxtrain.console.comparing import make_compare_reporter
     from mxtrain.trainer.compare.compare import compare
 

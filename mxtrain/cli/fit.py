@@ -38,6 +38,7 @@ def command(
     overrides: tuple[str, ...],
     backend: str | None,
     device: int | None,
+    math: str | None,
     seed: int | None,
     output: Path | None,
     overwrite: bool,
@@ -69,7 +70,7 @@ def command(
     if found is not None and config is None:
         config = found.config
     graph = None if found is None else found.graph
-    spec = load_spec(config, (*overrides, *given), backend, device, seed, graph)
+    spec = load_spec(config, (*overrides, *given), backend, device, math, seed, graph)
     shown = str(config or "config.yaml")
     from mxtrain.console import make_reporter
 

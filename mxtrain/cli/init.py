@@ -31,6 +31,7 @@ def command(
     overrides: tuple[str, ...],
     backend: str | None,
     device: int | None,
+    math: str | None,
     seed: int | None,
     dump: Path | None,
     quiet: bool,
@@ -42,7 +43,7 @@ def command(
     deviation, smallest and largest value. "mxtrain fit" starts from the same bits.
     """
     target = None if dump is None else _with_ending(dump)
-    spec = load_spec(config, overrides, backend, device, seed)
+    spec = load_spec(config, overrides, backend, device, math, seed)
     from mxtrain.trainer.preview import initial_weights
 
     weights = initial_weights(spec)

@@ -25,6 +25,7 @@ def command(
     overrides: tuple[str, ...],
     backend: str | None,
     device: int | None,
+    math: str | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -33,7 +34,7 @@ def command(
     These are the rates that "mxtrain fit" uses, as a table and a plot. With --json there is one
     number per update.
     """
-    spec = load_spec(config, overrides, backend, device, seed)
+    spec = load_spec(config, overrides, backend, device, math, seed)
     from mxtrain.trainer.preview import rates
 
     found = rates(spec)

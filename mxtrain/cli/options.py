@@ -28,6 +28,11 @@ _DECORATORS: dict[str, Callable[[Any], Any]] = {
     "device": click.option(
         "--device", type=click.IntRange(min=0), help="Number of the GPU, with --backend cupy."
     ),
+    "math": click.option(
+        "--math",
+        type=click.Choice(["float32", "tf32"]),
+        help="What float32 products are computed in, with --backend cupy.",
+    ),
     "seed": click.option(
         "--seed", type=click.IntRange(min=0), help="Decides every random number of the run."
     ),
@@ -51,7 +56,7 @@ _DECORATORS: dict[str, Callable[[Any], Any]] = {
     "as_json": click.option("--json", "as_json", is_flag=True, help="Write JSON."),
 }
 
-CONFIG_OPTIONS = ("config", "overrides", "backend", "device", "seed")
+CONFIG_OPTIONS = ("config", "overrides", "backend", "device", "math", "seed")
 
 
 def shared(*names: str) -> Callable[[F], F]:
@@ -84,6 +89,7 @@ def load_spec(
     overrides: tuple[str, ...],
     backend: str | None,
     device: int | None,
+    math: str | None,
     seed: int | None,
     graph: Path | None = None,
 ) -> Any:
@@ -97,6 +103,8 @@ def load_spec(
         given.append(f"backend={backend}")
     if device is not None:
         given.append(f"device={device}")
+    if math is not None:
+        given.append(f"math={math}")
     if seed is not None:
         given.append(f"seed={seed}")
     from mxtrain.config import load

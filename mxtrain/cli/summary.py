@@ -21,6 +21,7 @@ def command(
     overrides: tuple[str, ...],
     backend: str | None,
     device: int | None,
+    math: str | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -30,7 +31,7 @@ def command(
     and of its eval rows included. The program itself comes on top, and so does, for a moment before
     training begins, what reading the data takes.
     """
-    spec = load_spec(config, overrides, backend, device, seed)
+    spec = load_spec(config, overrides, backend, device, math, seed)
     from mxtrain.trainer.preview import summary
 
     found = summary(spec)

@@ -16,6 +16,7 @@ def command(
     overrides: tuple[str, ...],
     backend: str | None,
     device: int | None,
+    math: str | None,
     seed: int | None,
     quiet: bool,
     as_json: bool,
@@ -29,7 +30,7 @@ def command(
 
     path = find_config(config)
     try:
-        load_spec(path, overrides, backend, device, seed)
+        load_spec(path, overrides, backend, device, math, seed)
     except ConfigErrors as errors:
         if not as_json:
             raise

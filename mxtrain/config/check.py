@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mxtrain.backend import NAMES, on_device, problem
+from mxtrain.backend import MATHS, NAMES, on_device, problem
 from mxtrain.config import override, plugins
 from mxtrain.config.base_rate import with_base_rate
 from mxtrain.config.compare import read_compare
@@ -192,11 +192,14 @@ def _quiet(context: Context) -> Context:
 
 
 def _check_backend(root: Node, context: Context) -> None:
-    node, device = root.value.get("backend"), root.value.get("device")
+    node, device, math = map(root.value.get, ("backend", "device", "math"))
     name = "numpy" if node is None else node.value
     number = 0 if device is None else device.value
     if name not in NAMES or not isinstance(number, int) or number < 0:
         return  # told by the checks of each
+    if math is not None and math.value in MATHS[1:] and name != "cupy":
+        text = f"{math.value} is arithmetic of a GPU, and the backend is {name}; add backend: cupy"
+        context.problems.add(math.mark, "math", text)
     if device is not None and number and name != "cupy":
         text = f"a GPU is meant, and the backend is {name}; add backend: cupy"
         context.problems.add(device.mark, "device", text)

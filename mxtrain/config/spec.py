@@ -206,6 +206,10 @@ class RunSpec:
     seed: Annotated[int, Ge(0), "decides every random number of the run"] = 0
     backend: Annotated[Literal["numpy", "numba", "cupy"], "where kernels run"] = "numpy"
     device: Annotated[int, Ge(0), "number of the GPU, with backend: cupy"] = 0
+    math: Annotated[
+        Literal["float32", "tf32"],
+        "what float32 products are computed in; tf32, with backend: cupy, keeps 10 bits",
+    ] = "float32"
     threads: Annotated[
         int | None,
         Ge(1),
@@ -223,5 +227,5 @@ class RunSpec:
 
     @property
     def runs_on(self) -> str:
-        """The backend by its full name: ``cupy:1`` is the second GPU."""
-        return on_device(self.backend, self.device)
+        """The backend by its full name: ``cupy:1`` is the second GPU, ``cupy:0:tf32`` has TF32."""
+        return on_device(self.backend, self.device, self.math)

@@ -64,10 +64,17 @@ def check(source: str) -> None:
         assert not found, f"{found}\n{source}"
 
 
+def in_tf32(matrix: np.ndarray) -> np.ndarray:
+    """The finite numbers of a float32 matrix, rounded to the ten bits that TF32 keeps of them."""
+    bits = np.ascontiguousarray(matrix).view(np.uint32)
+    return ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
 class HostDevice:
     """What `mxtrain.backend.cuda.device.Device` does, on the host."""
 
     number = 0
+    math = "float32"
 
     def __init__(self) -> None:
         self._folder = Path(os.environ["MXTRAIN_CACHE"]) / "host-kernels"
@@ -115,9 +122,15 @@ class HostDevice:
             self._functions[source] = run
         return self._functions[source]
 
+    def set_math(self, math: str) -> None:
+        self.math = math
+
     def multiply(self, piece: Product) -> Multiply:
         def run() -> None:
-            np.dot(piece.left, piece.right, piece.target)
+            if piece.dtype == np.float32 and self.math == "tf32":
+                np.dot(in_tf32(piece.left), in_tf32(piece.right), piece.target)
+            else:
+                np.dot(piece.left, piece.right, piece.target)
 
         return Multiply(run)
 

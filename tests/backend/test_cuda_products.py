@@ -65,16 +65,17 @@ def test_products_of_matrices_in_both_orders(dtype: str, left_t: bool, right_t: 
     assert flags == (TRANSPOSED if right_t else PLAIN, TRANSPOSED if left_t else PLAIN)
 
 
-@pytest.mark.parametrize(("math", "mode"), [("float32", 16), ("tf32", 3 | 16)])
-def test_the_handle_has_stream_workspace_and_mode(math: str, mode: int) -> None:
+def test_the_handle_has_stream_workspace_and_mode() -> None:
     library = Library()
-    Blas(library, 0x10, 0x20, math)
+    blas = Blas(library, 0x10, 0x20)
+    blas.set_math("tf32")
     assert library.asked[1:] == [
         ("cublasSetStream_v2", [0x10]),
         ("cublasSetWorkspace_v2", [0x20, WORKSPACE]),
-        # CUBLAS_DEFAULT_MATH or CUBLAS_TF32_TENSOR_OP_MATH, with
+        # CUBLAS_DEFAULT_MATH, then CUBLAS_TF32_TENSOR_OP_MATH, both with
         # CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION.
-        ("cublasSetMathMode", [mode]),
+        ("cublasSetMathMode", [16]),
+        ("cublasSetMathMode", [3 | 16]),
     ]
 
 

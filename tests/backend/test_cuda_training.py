@@ -295,7 +295,9 @@ def test_the_command_line_says_it_in_one_line(
     assert alone.exit_code == 2 and "add backend: cupy" in alone.output
 
 
-@pytest.mark.parametrize("name", ["cupy:x", "numpy:1", "cuda"])
+@pytest.mark.parametrize(
+    "name", ["cupy:x", "cupy:", "numpy:1", "cuda", "cupy:0:tf33", "cupy:0:tf32:", "numba:0:tf32"]
+)
 def test_names_that_mean_nothing(name: str) -> None:
     with pytest.raises(ValueError, match="unknown backend"):
         backend.problem(name)

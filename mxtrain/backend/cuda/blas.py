@@ -61,15 +61,18 @@ class Blas:
     library : the library, as `ctypes` loads it.
     stream : the address of the stream.
     workspace : the address of `WORKSPACE` bytes on the device.
-    math : ``float32`` or ``tf32``.
     """
 
-    def __init__(self, library: Any, stream: int, workspace: int, math: str = "float32") -> None:
+    def __init__(self, library: Any, stream: int, workspace: int) -> None:
         self._library, self._handle = library, ctypes.c_void_p()
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
         self._call("cublasCreate_v2", ctypes.byref(self._handle))
         self._call("cublasSetStream_v2", self._handle, pointer(stream))
         self._call("cublasSetWorkspace_v2", self._handle, pointer(workspace), size(WORKSPACE))
+        self.set_math("float32")
+
+    def set_math(self, math: str) -> None:
+        """Compute float32 products in ``float32`` or ``tf32`` from now on."""
         self._call("cublasSetMathMode", self._handle, MATH[math])
 
     def _call(self, name: str, *arguments: Any) -> None:

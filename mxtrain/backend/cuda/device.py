@@ -188,6 +188,11 @@ class Device:
         self._device.use()  # another device may have been used in between
         function(blocks, threads, arguments, stream=self._stream)
 
+    def set_math(self, math: str) -> None:
+        """Compute float32 products in ``float32`` or ``tf32`` from now on."""
+        self._device.use()
+        self._blas.set_math(math)
+
     def multiply(self, piece: Product) -> Multiply:
         """Return a matrix product, ready to run."""
 
