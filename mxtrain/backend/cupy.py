@@ -53,6 +53,7 @@ class CupyBackend(NumpyBackend):
 
     name = "cupy"
     compiles = True
+    turns_small_factors = False  # a launch more would cost more
 
     def __init__(self, device: Device) -> None:
         self.device = device

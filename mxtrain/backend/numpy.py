@@ -286,6 +286,8 @@ class NumpyBackend:
     xp = np
     # Whether `steps` can give anything at all.
     compiles = False
+    # Whether small products of plain matrices are faster than those with a transposed factor.
+    turns_small_factors = True
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return a new buffer with unspecified contents."""

@@ -38,6 +38,7 @@ class Call:
     is_train : whether this is the training mode of the plan.
     has_gradients : whether the plan was bound with a gradient for anything.
     xp : the array namespace (NumPy, or a module like it).
+    turns_small_factors : whether a small transposed factor of a product is better written out.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Call:
         self.inputs, self.outputs, self.aux = list(inputs), list(outputs), list(aux)
         self.heads, self.grads = list(heads), list(grads)
         self.xp: Any = backend.xp
+        self.turns_small_factors = backend.turns_small_factors
         self.lines: list[Line] = []
         self._backend, self._memory, self._random = backend, memory, random
 

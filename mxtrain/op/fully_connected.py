@@ -56,7 +56,7 @@ class FullyConnected(Operator):
         data, weight, *bias = call.inputs
         rows, out = _matrix(data, weight.shape[1]), _matrix(call.outputs[0], self.num_hidden)
         factor = weight.T
-        if _turns_first(rows, weight):
+        if call.turns_small_factors and _turns_first(rows, weight):
             factor = call.temp(factor.shape)
             call.emit(call.xp.copyto, factor, weight.T)
         call.emit(call.xp.dot, rows, factor, out)

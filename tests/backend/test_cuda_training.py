@@ -224,6 +224,18 @@ def test_a_module_on_a_gpu(device: HostDevice) -> None:
     np.testing.assert_array_equal(module.get_outputs()[0].asnumpy(), np.full((4, 2), 3.0))
 
 
+@needs_compiler
+@pytest.mark.parametrize(("context", "copies"), [(mx.cpu(), 1), (mx.gpu(), 0)])
+def test_small_weights_are_turned_around_for_a_processor_only(
+    device: HostDevice, context: mx.Context, copies: int
+) -> None:
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=32, no_bias=True)
+    module = mx.mod.Module(net, label_names=None, context=context)
+    module.bind([("data", (16, 32))], for_training=False)
+    step = module.executor.plan.forward(False).steps[-1]
+    assert [kernel for kernel, _ in step.lines] == [np.copyto] * copies + [np.dot]
+
+
 # -- without a device ----------------------------------------------------------------------------
 
 
