@@ -313,39 +313,3 @@ def test_the_command_line_says_it_in_one_line(
 def test_names_that_mean_nothing(name: str) -> None:
     with pytest.raises(ValueError, match="unknown backend"):
         backend.problem(name)
-
-
-def in_float16(context: mx.Context) -> mx.mod.Module:
-    """A module with layers in float16 between casts, and 8 rows in it."""
-    net = mx.sym.Cast(mx.sym.Variable("data"), dtype="float16")
-    net = mx.sym.FullyConnected(net, num_hidden=16, name="fc1")
-    net = mx.sym.Activation(net, act_type="relu")
-    net = mx.sym.FullyConnected(net, num_hidden=5, name="fc2")
-    net = mx.sym.SoftmaxOutput(mx.sym.Cast(net, dtype="float32"), name="softmax")
-    module = mx.mod.Module(net, context=context)
-    module.bind([("data", (8, 12))], [("softmax_label", (8,))])
-    mx.random.seed(1)
-    module.init_params(mx.init.Xavier())
-    rows = np.random.default_rng(0).standard_normal((8, 12)).astype("f")
-    batch = mx.io.DataBatch([mx.nd.array(rows)], [mx.nd.array(np.arange(8) % 5)])
-    module.forward(batch, is_train=True)
-    module.backward()
-    return module
-
-
-@needs_compiler
-def test_layers_in_float16_run_on_the_device(device: HostDevice) -> None:
-    here, there = in_float16(mx.cpu()), in_float16(mx.gpu())
-    plan = there.executor.plan
-    lines = [*plan.forward(True).lines, *plan.backward(True)[0].lines]
-    kinds = {type(kernel) for kernel, _ in lines if kernel != device.synchronize}
-    assert kinds == {Launch, devices.Multiply}  # the host has no part in it
-    wanted, found = here.get_outputs()[0].asnumpy(), there.get_outputs()[0].asnumpy()
-    np.testing.assert_allclose(found, wanted, atol=2e-3)
-    gradients = here.executor.grad_dict
-    for name, gradient in there.executor.grad_dict.items():
-        if gradient is not None:
-            assert gradient.dtype == np.float16
-            np.testing.assert_allclose(
-                gradient.asnumpy(), gradients[name].asnumpy(), rtol=1e-2, atol=4e-3, err_msg=name
-            )
