@@ -33,8 +33,8 @@ class Segment:
         program: Program,
         arrays: Sequence[Array],
         targets: Sequence[int],
-        block: int | None = None,
         rounded: Rounded | None = None,
+        block: int | None = None,
     ) -> None:
         size, block = arrays[0].size, block or BLOCK
         parts = threads.count() if size >= threads.SHARED_FROM and block < size else 1

@@ -330,7 +330,7 @@ class NumpyBackend:
         """
         from mxtrain.backend.blocks import Segment
 
-        return Segment(program, arrays, targets, rounded=rounded)
+        return Segment(program, arrays, targets, rounded)
 
     def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:
         """Return lines that do the same with fewer calls, and arrays to keep as long as these.

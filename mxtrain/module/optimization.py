@@ -17,6 +17,7 @@ from mxtrain.errors import CallError, MXNetError
 from mxtrain.executor.arena import Place
 from mxtrain.module.memory import Memory
 from mxtrain.optimizer.rule import BoundRule, Slot
+from mxtrain.optimizer.together import takes_masters
 from mxtrain.optimizer.updater import get_updater
 from mxtrain.symbol import Symbol
 
@@ -53,8 +54,8 @@ class Optimization:
     """An optimizer with the states of a module's parameters.
 
     A formula optimizer is bound to each dtype of the arena. Parameters it cannot take there (those
-    of half precision without masters, gradients outside the arena) and optimizers with an `update`
-    of their own go through the updater, one by one.
+    of half precision without a master, gradients outside the arena) and optimizers with an
+    `update` of their own go through the updater, one by one.
 
     Parameters
     ----------
@@ -89,8 +90,9 @@ class Optimization:
         """Make the rules of the arena's groups and return the states, views into theirs."""
         index_of = {name: index for index, name in enumerate(self._names)}
         states: dict[Any, Any] = {}
-        for group in memory.arena.groups:
-            if group.weight.dtype == np.float16 and not self.optimizer.has_master(group.weight):
+        # Float16 comes last: were it left to the updater, it would.
+        for group in sorted(memory.arena.groups, key=lambda group: _is_half(group.weight)):
+            if _is_half(group.weight) and not takes_masters(self.optimizer, group.weight):
                 continue
             for places in _runs(group.places, index_of, memory.grad_reqs):
                 first, end = places[0].start, places[-1].stop
@@ -137,18 +139,18 @@ class Optimization:
 
     def nbytes(self) -> int:
         """Return the bytes of all states made so far."""
+        return self._loose_nbytes() + sum(rule.nbytes for rule in self._rules)
+
+    def _loose_nbytes(self) -> int:
         loose = [s for index, s in self._updater.states.items() if index not in self._bound]
-        arrays = [array for state in loose for array in _arrays(state)]
-        own = sum(int(array.nbytes) for array in arrays)
-        return own + sum(rule.state_bytes() for rule in self._rules)
+        return sum(int(array.nbytes) for state in loose for array in _arrays(state))
 
     def update_bytes(self) -> int:
         """Return the bytes that an update reads and writes: gradients once, the rest twice."""
         executor = self._memory.executor
-        loose = [executor.arg_dict[name] for _, name in self._loose]
-        bound = sum(rule.state_bytes() for rule in self._rules)
-        own = sum(3 * int(array.nbytes) for array in loose) + 2 * (self.nbytes() - bound)
-        return own + sum(rule.update_bytes() for rule in self._rules)
+        loose = sum(3 * int(executor.arg_dict[name].nbytes) for _, name in self._loose)
+        bound = sum(rule.update_bytes() for rule in self._rules)
+        return loose + 2 * self._loose_nbytes() + bound
 
     def scratch_bytes(self) -> int:
         """Return the bytes that updates have needed beside the states."""
@@ -199,6 +201,10 @@ class Optimization:
         bound = {index: self._updater.states[index] for index in self._bound}
         self._updater.set_states(blob)
         self._updater.states = bound
+        for rule in self._rules:
+            for slot in rule.slots:
+                if slot.index not in loaded:
+                    rule.restart(slot)
         self._take_states(loaded)
 
     def _check_fit(self, fname: str, loaded: Mapping[Any, Any]) -> None:
@@ -208,7 +214,10 @@ class Optimization:
                     f"{fname} has states of parameter {index!r}, this module has "
                     f"{len(self._names)} parameters"
                 )
-        for index in sorted(self._bound):
+        masters = [rule for rule in self._rules if rule.master is not None]
+        late = {slot.index for rule in masters for slot in rule.slots}
+        # What was stored before the first update may have no masters: they begin in the next one.
+        for index in sorted(self._bound - (late - set(loaded))):
             mine = [array.shape for array in _arrays(self._updater.states[index])]
             theirs = [array.shape for array in _arrays(loaded.get(index))]
             if mine != theirs:
@@ -227,6 +236,12 @@ class Optimization:
                 _arrays(self._updater.states[index]), _arrays(state), strict=True
             ):
                 target[...] = array
+        for rule in self._rules:
+            rule.copies.look_again()
+
+
+def _is_half(array: Array) -> bool:
+    return bool(array.dtype == np.float16)
 
 
 def _runs(

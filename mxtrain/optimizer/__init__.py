@@ -21,12 +21,14 @@ __all__ = ["Optimizer", "Updater", "create", "get_updater", "register", "registr
 # Modules of the machinery; NumPy comes with some of them, so they are imported when used.
 _MACHINERY = {
     "base",
+    "copies",
     "loose",
     "rows",
     "rates",
     "rule",
     "states",
     "subnormals",
+    "together",
     "tracing",
     "updater",
 }

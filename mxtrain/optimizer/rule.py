@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,15 @@ import numpy as np
 from mxtrain import backend as backends
 from mxtrain.optimizer import subnormals
 from mxtrain.optimizer.base import Optimizer, aggregation_size
+from mxtrain.optimizer.copies import Copies
 from mxtrain.optimizer.states import NOISE
+from mxtrain.optimizer.together import (
+    Watch,
+    counts_in_scalars,
+    is_pure,
+    may_step_together,
+    takes_masters,
+)
 from mxtrain.optimizer.tracing import (
     APPLY_STEP,
     STEP,
@@ -32,7 +39,7 @@ from mxtrain.optimizer.tracing import (
 )
 
 if TYPE_CHECKING:
-    from mxtrain.backend.numpy import Array, Rounded, RunnableRule
+    from mxtrain.backend.numpy import Array, RunnableRule
 
 Bound = tuple["RunnableRule", tuple[str, ...]]
 
@@ -55,11 +62,8 @@ class BoundRule:
     weight, grad : the flat buffers.
     backend : where the formula runs.
 
-    Attributes
-    ----------
-    states : flat buffers of the same layout, by state name.
-    master : for float16 weights under `multi_precision` their float32 values, which are updated
-        in their stead and then rounded. They are taken from the weights in the first update.
+    `states` has flat buffers of the same layout, by state name. `master` is what the rule moves in
+    place of float16 weights, which take its values rounded (`takes_masters`), or None.
     """
 
     def __init__(
@@ -74,49 +78,60 @@ class BoundRule:
         self.weight, self.grad = weight, grad
         self._backend = backends.get(backend)
         rule = rule_of(optimizer, decays=True)
-        self.master: Array | None = None
-        if optimizer.has_master(weight):
-            self.master = self._backend.zeros(weight.shape, np.dtype(np.float32))
-            self.master.fill(np.nan)  # not begun, unless stored states are loaded
-        self._updated = weight if self.master is None else self.master
-        self.states = {name: self._like_weight() for name in rule.states}
-        self._copies = [name for name in optimizer.copies_of_weight if name in self.states]
-        for name in self._copies:
-            self.states[name].fill(np.nan)  # not begun, unless stored states are loaded
-        averages = [self.states[name] for name in self.states if name not in self._copies]
+        dtype = np.dtype(np.float32) if takes_masters(optimizer, weight) else weight.dtype
+        self.master = self._zeros(dtype) if dtype != weight.dtype else None
+        self._moved = weight if self.master is None else self.master
+        self.states = {name: self._zeros(dtype) for name in rule.states}
+        copies = [name for name in optimizer.copies_of_weight if name in self.states]
+        pairs = [(self.states[name], self._moved) for name in copies]
+        if self.master is not None:
+            pairs.insert(0, (self.master, weight))
+        self.copies = Copies(pairs, [slice(slot.start, slot.stop) for slot in self.slots])
+        averages = [self.states[name] for name in self.states if name not in copies]
         self._sweeper = subnormals.Sweeper(averages)
         scratch = [name for name in (NOISE, STEP) if name in rule.arrays]
-        self._scratch = {name: self._like_weight() for name in scratch}
+        self._scratch = {name: self._zeros(dtype) for name in scratch}
         self._by_index = sorted(self.slots, key=lambda slot: slot.index)
         self._segments: dict[tuple[int, int, Structure], Bound] = {}
         self._appliers: dict[Slot, RunnableRule] = {}
-        self._may_step_together = has_common_scalars(type(optimizer)) and not self._scratch
+        self._may_step_together = may_step_together(optimizer)
         self._indices = [slot.index for slot in self._by_index]
         self._groups: list[Group] = []
         self._watch = Watch(None)
 
-    def _like_weight(self) -> Array:
-        return self._backend.zeros(self._updated.shape, self._updated.dtype)
+    def _zeros(self, dtype: np.dtype[Any]) -> Array:
+        return self._backend.zeros(self.weight.shape, dtype)
 
     def state_of(self, slot: Slot, shape: tuple[int, ...]) -> Any:
         """Return the states of one parameter as views, in MXNet's form."""
         views = {n: s[slot.start : slot.stop].reshape(shape) for n, s in self.states.items()}
-        state = self.optimizer.pack_states(views)
+        packed = self.optimizer.pack_states(views)
         if self.master is None:
-            return state
-        master = self.master[slot.start : slot.stop].reshape(shape)
-        return self.optimizer.pack_master(state, master)
+            return packed
+        return self.optimizer.pack_master(
+            packed, self.master[slot.start : slot.stop].reshape(shape)
+        )
 
-    def state_bytes(self) -> int:
-        """Return the bytes of all states, masters included."""
+    def restart(self, slot: Slot) -> None:
+        """Let the states of one parameter begin anew."""
+        part = slice(slot.start, slot.stop)
+        for state in self.states.values():
+            state[part] = 0
+        self.copies.restart(part)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all states, masters included."""
         masters = [] if self.master is None else [self.master]
-        return sum(int(array.nbytes) for array in (*self.states.values(), *masters))
+        return sum(int(array.nbytes) for array in (*masters, *self.states.values()))
 
     def update_bytes(self) -> int:
-        """Return the bytes that an update reads and writes."""
-        # The gradient is read; a weight is read and written, or only written where a master is.
-        passes = 3 if self.master is None else 2
-        return passes * int(self.weight.nbytes) + 2 * self.state_bytes()
+        """Return the bytes that an update reads and writes.
+
+        Gradients once, the rest twice, but for float16 weights that only take a master's values.
+        """
+        weights = int(self.weight.nbytes) * (2 if self.master is None else 1)
+        return int(self.grad.nbytes) + weights + 2 * self.nbytes
 
     def scratch_bytes(self) -> int:
         """Return the bytes it needs beside the states, as far as they have been needed."""
@@ -126,7 +141,7 @@ class BoundRule:
 
     def step(self) -> None:
         """Update every parameter once."""
-        self._begin_states()
+        self.copies.begin()
         count = self._common_count()
         if count is not None:
             self._step_together(count + 1)
@@ -147,16 +162,6 @@ class BoundRule:
         begin, counts = optimizer.begin_num_update, optimizer._index_update_count
         found = list(map(counts.get, self._indices, repeat(begin)))
         return found[0] if found == found[:1] * len(found) else None
-
-    def _begin_states(self) -> None:
-        """Let copies of the weight begin, in the first update after they were made."""
-        copies = [] if self.master is None else [(self.master, self.weight)]
-        copies += [(self.states[name], self._updated) for name in self._copies]
-        for copy, source in copies:
-            for slot in self.slots:
-                part = slice(slot.start, slot.stop)
-                if np.isnan(copy[part][:1]).all():
-                    np.copyto(copy[part], source[part])
 
     # -- all parameters together -------------------------------------------------------------
 
@@ -193,9 +198,9 @@ class BoundRule:
         """
         optimizer = self.optimizer
         first = self._common_count()
-        if first is None or not _is_pure(optimizer):
+        if first is None or not is_pure(optimizer):
             return None
-        self._begin_states()
+        self.copies.begin()
         if not self._watch.unchanged():
             self._regroup()
         count = min(count, subnormals.until_due(optimizer.num_update))
@@ -220,7 +225,7 @@ class BoundRule:
         rows = np.tile(self._row(group, rates[0], first + 1), (len(rates), 1))
         lrs, wd = [rate * group.lr_mult for rate in rates], optimizer.wd * group.wd_mult
         columns = {"lr": lrs}
-        if _counts_in_scalars(optimizer):
+        if counts_in_scalars(optimizer):
             found = [optimizer.scalars(lr, wd, t) for t, lr in enumerate(lrs, first + 1)]
             columns |= {name: [scalars[name] for scalars in found] for name in found[0]}
         for place, name in enumerate(group.names):
@@ -262,16 +267,13 @@ class BoundRule:
         if key not in self._segments:
             rule = rule_of(self.optimizer, decays)
             require_states(self.optimizer, rule.states, list(self.states))
-            named = {"weight": self._updated, "grad": self.grad, **self.states, **self._scratch}
+            named = {"weight": self._moved, "grad": self.grad, **self.states, **self._scratch}
             parts = [named[name][start:stop] for name in rule.arrays]
-            rounded = self._rounded(start, stop) if 0 in rule.targets else None
+            place = rule.arrays.index("weight")
+            rounded = None if self.master is None else (place, self.weight[start:stop])
             segment = self._backend.segment(rule.program, parts, rule.targets, rounded)
             self._segments[key] = (segment, rule.program.scalars)
         return self._segments[key]
-
-    def _rounded(self, start: int, stop: int) -> Rounded | None:
-        """Return where the weights, the first array of every rule, go beside the master."""
-        return None if self.master is None else (0, self.weight[start:stop])
 
     # -- one parameter after the other -------------------------------------------------------
 
@@ -290,9 +292,7 @@ class BoundRule:
         part = slice(slot.start, slot.stop)
         t = optimizer._index_update_count[slot.index]
         states = {name: state[part] for name, state in self.states.items()}
-        weight, grad = self._updated[part], self.grad[part]
-        grad = grad.astype(weight.dtype, copy=False)
-        layer = Layer(slot.index, lr, wd, t, weight, grad, states)
+        layer = Layer(slot.index, lr, wd, t, self._moved[part], self.grad[part], states)
         segment, names = self._segment(slot.start, slot.stop, wd != 0)
         if NOISE in self._scratch:
             optimizer.draw_noise(slot.index, t, self._scratch[NOISE][part])
@@ -300,9 +300,7 @@ class BoundRule:
         if STEP in self._scratch:
             step = self._scratch[STEP][part]
             if slot not in self._appliers:
-                rounded = self._rounded(slot.start, slot.stop)
-                arrays = [weight, step]
-                self._appliers[slot] = self._backend.segment(APPLY_STEP, arrays, [0], rounded)
+                self._appliers[slot] = self._backend.segment(APPLY_STEP, [layer.weight, step], [0])
             ratio = optimizer.trust_ratio(norm(layer.weight), norm(step))
             self._appliers[slot].run((lr * ratio,))
 
@@ -316,60 +314,6 @@ class Group:
     segment: RunnableRule
     names: tuple[str, ...]
     settings: dict[str, float]
-
-
-class Watch:
-    """Tells, at the cost of a microsecond, whether an optimizer is as it was."""
-
-    def __init__(self, optimizer: Optimizer | None) -> None:
-        self._optimizer = optimizer
-        names = [name for name in vars(optimizer) if name != "num_update"] if optimizer else []
-        self._read = attrgetter(*names) if names else None
-        self._values = self._read(optimizer) if self._read is not None else ()
-        self._tables = [dict(table) for table in _tables(optimizer)] if optimizer else []
-
-    def unchanged(self) -> bool:
-        """Whether every attribute but `num_update` is the same object, with equal multipliers."""
-        optimizer = self._optimizer
-        return (
-            optimizer is not None
-            and self._read is not None
-            and len(vars(optimizer)) == len(self._values) + 1
-            and all(map(is_, self._read(optimizer), self._values))
-            and _tables(optimizer) == self._tables
-        )
-
-
-def _counts_in_scalars(optimizer: Optimizer) -> bool:
-    """Whether scalars depend on the count of updates."""
-    return type(optimizer).scalars is not Optimizer.scalars
-
-
-def _is_pure(optimizer: Optimizer) -> bool:
-    """Whether rates and scalars may be asked for before their updates, and once too often."""
-    scheduler = optimizer.lr_scheduler
-    rates_are = scheduler is None or getattr(scheduler, "is_pure", False)
-    return rates_are and (
-        not _counts_in_scalars(optimizer) or type(optimizer).__module__.startswith("mxtrain.")
-    )
-
-
-def _tables(optimizer: Optimizer) -> list[dict[Any, Any]]:
-    """Return what may change in place and decides the multipliers."""
-    return [optimizer.lr_mult, optimizer.wd_mult, optimizer.idx2name]
-
-
-def has_common_scalars(cls: type[Optimizer]) -> bool:
-    """Whether parameters of one rate, decay and count need no look of their own."""
-    return (
-        cls._get_lr is Optimizer._get_lr
-        and cls._get_lrs is Optimizer._get_lrs
-        and cls._get_wd is Optimizer._get_wd
-        and cls._get_wds is Optimizer._get_wds
-        and cls._update_count is Optimizer._update_count
-        and cls.layer_scalars is Optimizer.layer_scalars
-        and cls.trust_ratio is Optimizer.trust_ratio
-    )
 
 
 def look_up(

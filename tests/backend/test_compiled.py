@@ -260,6 +260,10 @@ def test_half_precision_stays_numpys() -> None:
     rule = rule_of(optimizer.create("sgd"), True)
     arrays = [np.ones(4, "float16") for _ in rule.arrays]
     assert isinstance(NUMBA.segment(rule.program, arrays, rule.targets), Segment)
+    single = [array.astype("f") for array in arrays]
+    rounding = NUMBA.segment(rule.program, single, rule.targets, (0, arrays[0]))
+    assert isinstance(rounding, Segment)
+    assert isinstance(NUMBA.segment(rule.program, [single[0], *arrays[1:]], [0]), Segment)
 
 
 @pytest.mark.parametrize(

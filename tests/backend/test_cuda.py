@@ -148,6 +148,36 @@ def test_rules_give_the_bits_of_numpys_blocks(cupy: CupyBackend, name: str, dtyp
             np.testing.assert_array_equal(array, wanted)
 
 
+@pytest.mark.parametrize("name", optimizer.registry.names())
+def test_rules_over_masters_give_the_bits_of_numpys_blocks(cupy: CupyBackend, name: str) -> None:
+    """The gradient is float16, and so are the weights that take the masters' values."""
+    made = optimizer.create(name)
+    if not made.has_rule:
+        pytest.skip("computed by NumPy on every backend")
+    rule = rule_of(made, decays=True)
+    if any(instruction.op in SLOW for instruction in rule.program.instructions):
+        pytest.skip("takes functions of another library")
+    random = np.random.default_rng(0)
+    arrays = [np.abs(random.standard_normal(300)).astype("f") for _ in rule.program.arrays]
+    sizes = np.exp2(random.integers(-24, 13, 300))
+    arrays[1] = (random.standard_normal(300) * sizes).astype("e")
+    weight = np.zeros(300, "e")
+    mine = [on(cupy.device, array.copy()) for array in arrays]
+    my_weight = on(cupy.device, weight)
+    segment = cupy.segment(rule.program, mine, rule.targets, (rule.targets[0], my_weight))
+    assert isinstance(segment, DeviceSegment)
+    plain = Segment(rule.program, arrays, rule.targets, (rule.targets[0], weight))
+    scalars = tuple(0.1 + 0.05 * n for n in range(len(rule.program.scalars)))
+    for factor in (1.0, 0.5):
+        values = tuple(factor * value for value in scalars)
+        plain.run(values)
+        segment.run(values)
+    assert len(np.unique(weight)) > 2
+    for array, wanted in zip([*mine, my_weight], [*arrays, weight], strict=True):
+        assert array.dtype == wanted.dtype
+        np.testing.assert_array_equal(array, wanted)
+
+
 def test_what_the_device_does_not_see_stays_with_the_host(cupy: CupyBackend) -> None:
     here, there = on(cupy.device, np.ones(4, "f")), np.ones(4, "f")
     line: Any = (np.add, (here, there, here))

@@ -145,6 +145,40 @@ def test_updates_left_out_are_those_of_single_steps(
     assert state == state_singly
 
 
+HALF = """\
+symbol:
+  - {op: Cast, dtype: float16}
+  - {op: FullyConnected, num_hidden: 6}
+  - {op: Activation, act_type: relu}
+  - {op: FullyConnected, num_hidden: 3}
+  - {op: Cast, dtype: float32}
+  - {op: SoftmaxOutput, name: softmax}
+optimizer: {name: adam, learning_rate: 0.05, multi_precision: true}
+fit: {num_epoch: 3, loss_scale: dynamic}
+"""
+
+
+@needs_compiler
+def test_half_precision_with_masters_and_a_scale_is_captured(
+    tmp_path: Path, device: HostDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = NETWORK[: NETWORK.index("symbol:")] + HALF
+    loop = loop_of(tmp_path, "cupy", text=text)
+    weights, values = trained(loop)
+    assert device.replays
+    numpys, theirs = trained(loop_of(tmp_path, "numpy", text=text))
+    for array, wanted in zip(weights, numpys, strict=True):
+        assert array.dtype == wanted.dtype == np.float16
+        np.testing.assert_allclose(array, wanted, rtol=5e-2, atol=2e-2)
+    assert values[-1]["loss"] == pytest.approx(theirs[-1]["loss"], rel=2e-2)
+    with monkeypatch.context() as patch:
+        patch.setattr("mxtrain.trainer.ahead.Ahead.run", lambda self, batches: NONE)
+        singly, values_singly = trained(loop_of(tmp_path, "cupy", text=text))
+    for array, wanted in zip(weights, singly, strict=True):
+        assert array.tobytes() == wanted.tobytes()
+    assert values == values_singly
+
+
 @needs_compiler
 def test_after_a_loss_that_is_not_finite_nothing_changes(
     tmp_path: Path, device: HostDevice

@@ -107,6 +107,28 @@ def test_blocks_do_not_change_results(block):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("block", [1, 7, 64, 2000])
+def test_float16_is_converted_as_it_is_read_and_rounded_at_the_end(block):
+    """One gradient in half precision, and weights that take the master's values."""
+    rng = np.random.default_rng(1)
+    master, mean, var = (rng.random(1000, np.float32) for _ in range(3))
+    grad, weight = rng.random(1000).astype(np.float16), np.zeros(1000, np.float16)
+    master[0] = 1e6  # more than float16 holds
+    plain = [array.copy() for array in (master, grad.astype(np.float32), mean, var)]
+    before = grad.copy()
+    given = [master, grad, mean, var]
+    mixed = Segment(ADAM, given, [0, 2, 3], rounded=(0, weight), block=block)
+    for lr in (0.1, 0.1, 0.05):
+        mixed.run((lr, 0.9, 0.999, 1e-8))
+        Segment(ADAM, plain, [0, 2, 3]).run((lr, 0.9, 0.999, 1e-8))
+        for place in (0, 2, 3):
+            np.testing.assert_array_equal(given[place], plain[place])
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(weight, master.astype(np.float16))
+    assert np.isinf(weight[0])
+    np.testing.assert_array_equal(grad, before)
+
+
 def test_zero_scalars_vanish_with_what_they_multiply():
     program = trace(lambda w, g, wd: w - (g + wd * w), ["w", "g"], zero=["wd"])
     assert [instruction.op for instruction in program.instructions] == ["subtract"]

@@ -69,3 +69,15 @@ def test_copies_of_the_weight_are_no_averages() -> None:
         rule.step()
     (copy,) = rule.optimizer.copies_of_weight
     assert (rule.states[copy] != 0).all()
+
+
+def test_masters_are_no_averages() -> None:
+    weight, grad = np.ones(40, "e"), np.zeros(40, "e")
+    made = optimizer.create("adam", multi_precision=True)
+    rule = BoundRule(made, [Slot(0, 0, 40)], weight, grad)
+    rule.step()
+    assert rule.master is not None
+    rule.master[:] = rule.states["mean"][:] = 1e-40
+    for _ in range(subnormals.EVERY):
+        rule.step()
+    assert (rule.states["mean"] == 0).all() and (rule.master != 0).all()
