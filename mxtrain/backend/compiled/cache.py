@@ -18,7 +18,7 @@ from typing import Any
 
 import numba
 
-from mxtrain.backend.compiled import calls, functions, matrices, philox, pointers
+from mxtrain.backend.compiled import calls, functions, matrices, philox, pointers, products
 from mxtrain.backend.compiled.source import HEADER
 from mxtrain.version import __version__
 
@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 @cache
 def _version() -> str:
     """Return a name that changes with anything that generated functions are compiled with."""
-    modules = (calls, functions, matrices, philox, pointers)
+    modules = (calls, functions, matrices, philox, pointers, products)
     parts = [Path(module.__file__ or "").read_bytes() for module in modules]
     digest = hashlib.sha256(b"".join(parts)).hexdigest()[:12]
     python = f"py{sys.version_info.major}{sys.version_info.minor}"

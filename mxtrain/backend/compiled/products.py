@@ -12,6 +12,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+# Multiplications of a product that are worth another thread.
+SHARED = 1_000_000
 # The kinds of products: numbers of the functions in tables of addresses that begin with another.
 SINGLE, DOUBLE = 1, 2
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112

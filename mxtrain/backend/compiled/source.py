@@ -24,7 +24,7 @@ from mxtrain.backend.compiled.lines import (
     is_same,
     may_join,
 )
-from mxtrain.backend.compiled.products import DOUBLE, SINGLE
+from mxtrain.backend.compiled.products import DOUBLE, SHARED, SINGLE
 from mxtrain.backend.numpy import Array
 
 HEADER = """\
@@ -37,6 +37,7 @@ from mxtrain.backend.compiled.calls import call13
 from mxtrain.backend.compiled.functions import exp_float32, expm1_float32, tanh_float32
 from mxtrain.backend.compiled.matrices import transpose_float32
 from mxtrain.backend.compiled.philox import uniform_float32
+from mxtrain.backend.compiled.products import multiply_float32, multiply_float64
 from mxtrain.backend.compiled.pointers import (
     load_float32,
     load_float64,
@@ -290,10 +291,12 @@ class Writer:
         of_right = inner if piece.transposed[1] else columns
         flags = ", ".join(str(int(flag)) for flag in piece.transposed)
         number = SINGLE if piece.dtype == np.float32 else DOUBLE
-        self._add(
-            f"call13(word_of(B, 0), (B, {number}, {flags}, {rows}, {columns}, {inner}, "
-            f"{left}, {of_left}, {right}, {of_right}, {target}, {columns}))"
-        )
+        words = f"{flags}, {rows}, {columns}, {inner}, {left}, {of_left}, {right}, {of_right}, "
+        words += f"{target}, {columns}"
+        self._add(f"if {rows} * {columns} * {inner} < {SHARED}:")
+        self._add(f"    multiply_{piece.dtype.name}(word_of(B, {number}), {words})")
+        self._add("else:")
+        self._add(f"    call13(word_of(B, 0), (B, {number}, {words}))")
 
     def _transposition(self, piece: Transposition) -> None:
         source, target = self._address(piece.source), self._address(piece.target)

@@ -32,6 +32,7 @@ from mxtrain.backend.compiled.atomics import (
 from mxtrain.backend.compiled.calls import address_of, call4
 from mxtrain.backend.compiled.pointers import put_word, word_of
 from mxtrain.backend.compiled.products import (
+    SHARED,
     SINGLE,
     addresses,
     blas_threads,
@@ -40,8 +41,7 @@ from mxtrain.backend.compiled.products import (
     set_blas_threads,
 )
 
-# Multiplications of a product, and elements of an update, that are worth another thread.
-SHARED_PRODUCT = 1_000_000
+# Elements of an update that are worth another thread.
 SHARED_UPDATE = 32_768
 # Rows and columns are cut where the BLAS has whole blocks.
 EDGE = 16
@@ -148,7 +148,7 @@ def _cut(length, part, parts):  # type: ignore[no-untyped-def]
 def share_product(  # type: ignore[no-untyped-def]
     table, kind, left_t, right_t, m, n, k, a, lda, b, ldb, c, ldc
 ):
-    """Multiply matrices, in parts where they are large; `kind` is the entry of the BLAS's function.
+    """Multiply large matrices in parts; `kind` is the entry of the BLAS's function.
 
     The BLAS is held to one thread meanwhile. As many threads take part as it may have, so whoever
     limits it limits the team. Products that give a gradient of weights, whose left factor is
@@ -158,7 +158,7 @@ def share_product(  # type: ignore[no-untyped-def]
     function, team = word_of(table, kind), word_of(table, _TEAM)
     size = 4 * kind
     parts, allowed = 1, 1
-    if team != 0 and m * n * k >= SHARED_PRODUCT:
+    if team != 0 and m * n * k >= SHARED:
         allowed = blas_threads(word_of(table, _GET))
         parts = _enter(team, allowed)
     bands = parts if left_t != 0 else 1
