@@ -6,24 +6,18 @@ The plan is that of the other backends, over memory that host and device see. Li
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mxtrain.backend.compiled.lines import (
-    TYPES,
-    Limits,
-    Piece,
-    Product,
-    Reduction,
-    Transposition,
-    Uniform,
-)
-from mxtrain.backend.compiled.lines import read_line as read
-from mxtrain.backend.compiled.source import arrays_of, grouped
+from mxtrain.backend.compiled.lines import GPU, Product, Reduction, Transposition, Uniform
+from mxtrain.backend.compiled.source import grouped
+from mxtrain.backend.cuda.batches import Products
 from mxtrain.backend.cuda.device import BeginStep, Device, Launch, Multiply
 from mxtrain.backend.cuda.pieces import address_of, pointwise, reduction, transposition
+from mxtrain.backend.cuda.reading import DevicePiece, Read, arrays_of, read_line
 from mxtrain.backend.cuda.rules import rule
 from mxtrain.backend.cuda.steps import DeviceSteps
 from mxtrain.backend.cuda.uniform import uniform
@@ -38,9 +32,6 @@ from mxtrain.backend.numpy import (
     RunnableRule,
     StepParts,
 )
-
-# Kernels here are as good as NumPy's at any size, and know float16 too.
-LIMITS = Limits(types=(*TYPES, np.dtype(np.float16)))
 
 
 class CupyBackend(NumpyBackend):
@@ -92,14 +83,14 @@ class CupyBackend(NumpyBackend):
     ) -> RunnableRule:
         """Bind an update rule to flat arrays."""
         held = list(arrays) if rounded is None else [*arrays, rounded[1]]
-        if any(array.dtype not in LIMITS.types for array in held) or not self._are_here(held):
+        if any(array.dtype not in GPU.numbers for array in held) or not self._are_here(held):
             return super().segment(program, arrays, targets, rounded)
         return DeviceSegment(self.device, program, arrays, targets, rounded)
 
     def join(self, lines: Sequence[Line]) -> tuple[list[Line], list[Array]]:
         """Return launches of kernels, and lines for the host between them."""
         joined: list[Line] = []
-        run: list[Piece] = []
+        run: list[Read] = []
         for line in lines:
             piece = self._piece(line)
             if piece is not None:
@@ -116,7 +107,14 @@ class CupyBackend(NumpyBackend):
         forward, backward = (list(filter(_is_launch, each)) for each in calls)
         begins = [call for each in calls for call in each if isinstance(call, BeginStep)]
         others = [call for each in calls for call in each if not self._may_be_captured(call)]
-        if others or not all(isinstance(one, DeviceSegment) for one in parts.rules):
+        others += [one for one in parts.rules if not isinstance(one, DeviceSegment)]
+        if others:
+            names = {getattr(one, "__name__", type(one).__name__) for one in others}
+            warnings.warn(
+                f"steps are not captured, since the host has a part in them ({', '.join(names)}): "
+                "each is launched by itself",
+                stacklevel=2,
+            )
             return None
         words = [begin.word for begin in begins]
         return DeviceSteps(self.device, parts, (forward, backward), words)
@@ -128,14 +126,14 @@ class CupyBackend(NumpyBackend):
     def _may_be_captured(self, call: Any) -> bool:
         return _is_launch(call) or isinstance(call, BeginStep) or call == self.device.synchronize
 
-    def _piece(self, line: Line) -> Piece | None:
-        piece = read(line, LIMITS)
+    def _piece(self, line: Line) -> Read | None:
+        piece = read_line(line)
         return piece if piece is not None and self._are_here(arrays_of(piece)) else None
 
     def _are_here(self, arrays: Sequence[Array]) -> bool:
         return all(map(self.device.owns, arrays))
 
-    def _launches(self, run: Sequence[Piece]) -> list[Line]:
+    def _launches(self, run: Sequence[Any]) -> list[Line]:
         """Return the launches of a run; the host may look when they are through."""
         launches: list[Line] = []
         begins: list[Line] = []
@@ -147,20 +145,22 @@ class CupyBackend(NumpyBackend):
                 kernel = uniform(first, address_of(word), address_of(self.device.zero))
                 launches.append((self.device.launch(kernel, address_of(self.device.zero)), ()))
             else:
-                launches.append((self._launch(group), ()))
+                launches += [(launch, ()) for launch in self._launch(group)]
         return [*begins, *launches, (self.device.synchronize, ())] if launches else []
 
-    def _launch(self, group: Sequence[Any]) -> Callable[[], None]:
+    def _launch(self, group: Sequence[Any]) -> list[Callable[[], None]]:
         first = group[0]
-        if isinstance(first, Product):
-            return self.device.multiply(first)
-        if isinstance(first, Reduction):
-            kernel = reduction(first)
+        if isinstance(first, Product | Products):
+            return [self.device.multiply(first)]
+        if isinstance(first, DevicePiece):
+            kernels = first.kernels()
+        elif isinstance(first, Reduction):
+            kernels = [reduction(first)]
         elif isinstance(first, Transposition):
-            kernel = transposition(first)
+            kernels = [transposition(first)]
         else:
-            kernel = pointwise(group)
-        return self.device.launch(kernel, address_of(self.device.zero))
+            kernels = [pointwise(group)]
+        return [self.device.launch(kernel, address_of(self.device.zero)) for kernel in kernels]
 
 
 def _is_launch(call: object) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
+from mxtrain.backend.indexed import add_rows, put_distinct
 from mxtrain.errors import MXNetError
 from mxtrain.op.attribute import DType
 from mxtrain.op.base import DTypes, Operator, register
@@ -59,10 +60,7 @@ def scatter_lines(call: Call, index: Array, head: Array, grad: Array) -> None:
     place = call.temp(index.shape, "int64")
     places = call.temp(head.shape, "int64")
     call.fill(grad, 0)
-    call.emit(xp.multiply, index, call.constant(tail, "int64"), place)
-    call.emit(xp.add, start, place.reshape(1, -1, 1), places)
-    # One flat index per number: NumPy adds these several times faster than whole rows.
-    call.emit(xp.add.at, grad.reshape(-1), places.reshape(-1), head.reshape(-1))
+    call.emit(add_rows, index, head, grad, start, place, places)
 
 
 @register()
@@ -237,7 +235,7 @@ class Pick(Operator):
         if grad is not None:
             index = call.scratch("index", (call.inputs[1].size,), "int64")
             call.fill(grad, 0)
-            call.emit(call.xp.put, grad.reshape(-1), index, call.heads[0].reshape(-1))
+            call.emit(put_distinct, grad.reshape(-1), index, call.heads[0].reshape(-1))
 
 
 @register("one_hot")

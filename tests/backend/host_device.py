@@ -22,6 +22,7 @@ import numpy as np
 import nvrtc
 
 from mxtrain.backend.compiled.lines import Product
+from mxtrain.backend.cuda.batches import Products
 from mxtrain.backend.cuda.device import Device, Launch, Multiply, Repeated
 from mxtrain.backend.cuda.kernel import Kernel
 
@@ -125,12 +126,15 @@ class HostDevice:
     def set_math(self, math: str) -> None:
         self.math = math
 
-    def multiply(self, piece: Product) -> Multiply:
+    def multiply(self, piece: Product | Products) -> Multiply:
         def run() -> None:
             if piece.dtype == np.float32 and self.math == "tf32":
-                np.dot(in_tf32(piece.left), in_tf32(piece.right), piece.target)
+                np.matmul(in_tf32(piece.left), in_tf32(piece.right), piece.target)
+                return
+            if piece.dtype == np.float16:  # added up in float32, rounded once
+                piece.target[...] = np.matmul(piece.left.astype("f"), piece.right.astype("f"))
             else:
-                np.dot(piece.left, piece.right, piece.target)
+                np.matmul(piece.left, piece.right, piece.target)
 
         return Multiply(run)
 

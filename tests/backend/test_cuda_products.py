@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mxtrain.backend.compiled.lines import Product, read_line
+from mxtrain.backend.compiled.lines import GPU, Product, read_line
 from mxtrain.backend.cuda.blas import PLAIN, TRANSPOSED, WORKSPACE, Blas, gemm_of
 from mxtrain.errors import MXNetError
 
@@ -36,9 +36,21 @@ class Library:
             self.asked.append((name, plain[1:]))
             if name.endswith("gemm_v2"):
                 self._multiply(np.float64 if name[6] == "D" else np.float32, plain[1:])
+            if name == "cublasGemmEx":
+                self._multiply_halves(plain[1:])
             return 13 if name == self._fails else 0
 
         return call
+
+    def _multiply_halves(self, arguments: list[Any]) -> None:
+        """cublasGemmEx: as the others, but every matrix has its type, and the last two say how."""
+        ta, tb, m, n, k, alpha, a, a_type, lda, b, b_type, ldb, beta, c, c_type, ldc, *how = (
+            arguments
+        )
+        # CUDA_R_16F, and CUBLAS_COMPUTE_32F, whose factors are floats, with CUBLAS_GEMM_DEFAULT.
+        assert (a_type, b_type, c_type, how) == (2, 2, 2, [68, -1])
+        assert type(alpha._obj) is type(beta._obj) is ctypes.c_float
+        self._multiply(np.float16, [ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc])
 
     def _multiply(self, dtype: Any, arguments: list[Any]) -> None:
         ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc = arguments
@@ -48,7 +60,10 @@ class Library:
         at(c, m, n, ldc, dtype)[...] = (left.T if ta else left) @ (right.T if tb else right)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+NAMES = {"float16": "cublasGemmEx", "float32": "cublasSgemm_v2", "float64": "cublasDgemm_v2"}
+
+
+@pytest.mark.parametrize("dtype", NAMES)
 @pytest.mark.parametrize("left_t", [False, True])
 @pytest.mark.parametrize("right_t", [False, True])
 def test_products_of_matrices_in_both_orders(dtype: str, left_t: bool, right_t: bool) -> None:
@@ -57,10 +72,13 @@ def test_products_of_matrices_in_both_orders(dtype: str, left_t: bool, right_t: 
     right = random.standard_normal((3, 7) if right_t else (7, 3)).astype(dtype)
     out = np.zeros((5, 3), dtype)
     factors = left.T if left_t else left, right.T if right_t else right
-    piece = read_line((np.dot, (*factors, out)))
+    piece = read_line((np.dot, (*factors, out)), GPU)
     assert isinstance(piece, Product)
-    Blas(Library(), 1, 2).multiply(piece)
-    np.testing.assert_allclose(out, factors[0] @ factors[1], rtol=1e-6, atol=1e-6)
+    library = Library()
+    Blas(library, 1, 2).multiply(piece)
+    assert library.asked[-1][0] == NAMES[dtype]
+    limit = 2e-3 if dtype == "float16" else 1e-6
+    np.testing.assert_allclose(out, factors[0] @ factors[1], rtol=limit, atol=limit)
     flags = gemm_of(piece).transposed
     assert flags == (TRANSPOSED if right_t else PLAIN, TRANSPOSED if left_t else PLAIN)
 

@@ -14,9 +14,11 @@ from host_device import COMPILER, HostDevice
 
 import mxtrain as mx
 from mxtrain import backend
+from mxtrain.backend import cupy
 from mxtrain.backend.cuda import device as devices
 from mxtrain.backend.cuda import steps
 from mxtrain.backend.cuda.device import Launch
+from mxtrain.backend.cuda.reading import read_line
 from mxtrain.backend.numpy import Taken
 from mxtrain.cli import command_line
 from mxtrain.config import load
@@ -238,13 +240,24 @@ def test_dropout_draws_the_numbers_of_other_backends(tmp_path: Path, device: Hos
 
 
 @needs_compiler
-def test_what_has_no_kernel_is_the_hosts_part(tmp_path: Path, device: HostDevice) -> None:
-    layer = "symbol[2]={op: slice_axis, axis: 1, begin: 0, end: 4}"
+def test_what_has_no_kernel_is_the_hosts_part(
+    tmp_path: Path, device: HostDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        cupy, "read_line", lambda line: None if line[0] is np.tanh else read_line(line)
+    )
+    layer = "symbol[2]={op: Activation, act_type: tanh}"
     loop = loop_of(tmp_path, "cupy", layer)
-    lines = loop.bound(8).executor.plan.forward(True).lines
-    kinds = {type(kernel) for kernel, _ in lines}
-    assert Launch in kinds
-    loop.train_epoch(0)
+    kernels = [kernel for kernel, _ in loop.bound(8).executor.plan.forward(True).lines]
+    assert np.tanh in kernels and Launch in map(type, kernels)
+    with pytest.warns(
+        UserWarning, match=r"not captured, since the host has a part.*\(tanh\)"
+    ) as told:
+        weights, _ = trained(loop)
+    assert len(told) == 1
+    assert not device.replays
+    for array, wanted in zip(weights, trained(loop_of(tmp_path, "numpy", layer))[0], strict=True):
+        np.testing.assert_allclose(array, wanted, rtol=1e-3, atol=1e-4)
 
 
 @needs_compiler
@@ -347,3 +360,39 @@ def test_the_command_line_says_it_in_one_line(
 def test_names_that_mean_nothing(name: str) -> None:
     with pytest.raises(ValueError, match="unknown backend"):
         backend.problem(name)
+
+
+def in_float16(context: mx.Context) -> mx.mod.Module:
+    """A module with layers in float16 between casts, and 8 rows in it."""
+    net = mx.sym.Cast(mx.sym.Variable("data"), dtype="float16")
+    net = mx.sym.FullyConnected(net, num_hidden=16, name="fc1")
+    net = mx.sym.Activation(net, act_type="relu")
+    net = mx.sym.FullyConnected(net, num_hidden=5, name="fc2")
+    net = mx.sym.SoftmaxOutput(mx.sym.Cast(net, dtype="float32"), name="softmax")
+    module = mx.mod.Module(net, context=context)
+    module.bind([("data", (8, 12))], [("softmax_label", (8,))])
+    mx.random.seed(1)
+    module.init_params(mx.init.Xavier())
+    rows = np.random.default_rng(0).standard_normal((8, 12)).astype("f")
+    batch = mx.io.DataBatch([mx.nd.array(rows)], [mx.nd.array(np.arange(8) % 5)])
+    module.forward(batch, is_train=True)
+    module.backward()
+    return module
+
+
+@needs_compiler
+def test_layers_in_float16_run_on_the_device(device: HostDevice) -> None:
+    here, there = in_float16(mx.cpu()), in_float16(mx.gpu())
+    plan = there.executor.plan
+    lines = [*plan.forward(True).lines, *plan.backward(True)[0].lines]
+    kinds = {type(kernel) for kernel, _ in lines if kernel != device.synchronize}
+    assert kinds == {Launch, devices.Multiply}  # the host has no part in it
+    wanted, found = here.get_outputs()[0].asnumpy(), there.get_outputs()[0].asnumpy()
+    np.testing.assert_allclose(found, wanted, atol=2e-3)
+    gradients = here.executor.grad_dict
+    for name, gradient in there.executor.grad_dict.items():
+        if gradient is not None:
+            assert gradient.dtype == np.float16
+            np.testing.assert_allclose(
+                gradient.asnumpy(), gradients[name].asnumpy(), rtol=1e-2, atol=4e-3, err_msg=name
+            )

@@ -2,8 +2,8 @@
 
 A line is a kernel (mostly a NumPy ufunc) and its arguments. `read_line` recognises element-wise
 operations, sums and maxima along rows or columns, matrix products, copies and random numbers over
-the element types that `Limits` names, and gives None for everything else: such lines run as they
-are.
+float32, float64, truth values and, where the reader has kernels for it, float16. It gives None for
+everything else: such lines run as they are.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from mxtrain.backend.uniform import RandomSource, fill_uniform
 # Names of the kernels that are functions of our own.
 _OWN = {greater_of: "maximum", lesser_of: "minimum", select: "where", erf: "erf"}
 NUMBERS = (np.dtype(np.float32), np.dtype(np.float64))
-TYPES = (*NUMBERS, np.dtype(np.bool_))
 
 
 class Limits(NamedTuple):
-    """Sizes beyond which a line is left to NumPy.
+    """Sizes and types beyond which a line is left to NumPy.
 
     slow, slow_in_single : elements of an operation of many instructions, in double precision, and
         in single precision where it has vector instructions. row : elements of a row that is
-        summed. types : of elements.
+        summed. numbers : the types of numbers; truth values are always read.
     """
 
     slow: float = math.inf
     slow_in_single: float = math.inf
     row: float = math.inf
-    types: tuple[np.dtype[Any], ...] = TYPES
+    numbers: tuple[np.dtype[Any], ...] = NUMBERS
 
 
 # Beyond the first two NumPy is faster, also beside the cost of a call of its own. One accumulator
 # per eight elements loses precision on longer rows; NumPy sums those in pairs.
 PROCESSOR = Limits(slow=256, slow_in_single=16384, row=4096)
+# A GPU is fast at all sizes, and computes with float16 what it computes with the others.
+GPU = Limits(numbers=(*NUMBERS, np.dtype(np.float16)))
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,9 @@ class Product:
 
 @dataclass(frozen=True)
 class Transposition:
-    """``target = source`` where the two float32 matrices, both without gaps, differ in their order.
+    """``target = source`` where two matrices of numbers, both without gaps, differ in their order.
 
-    `source` is the transposed view of a C-contiguous matrix.
+    Both are float32, or both float16. `source` is the transposed view of a C-contiguous matrix.
     """
 
     source: Array
@@ -137,7 +138,7 @@ def _pointwise(op: str, arguments: Sequence[Any], limits: Limits) -> Pointwise |
         return None
     if dtype == np.bool_ and op not in ON_TRUTH_VALUES:
         return None
-    return _at_every_point(op, dtype, operands, target)
+    return at_every_point(op, dtype, operands, target)
 
 
 def _copy(arguments: Sequence[Any], limits: Limits) -> Piece | None:
@@ -148,12 +149,13 @@ def _copy(arguments: Sequence[Any], limits: Limits) -> Piece | None:
         return None
     if _is_transposition(source, target):
         return Transposition(source, target)
-    return _at_every_point("copy", target.dtype, [source], target)
+    return at_every_point("copy", target.dtype, [source], target)
 
 
 def _is_transposition(source: Array, target: Array) -> bool:
     return (
-        source.dtype == target.dtype == np.float32
+        source.dtype == target.dtype
+        and source.dtype in (np.float32, np.float16)
         and source.ndim == 2
         and source.shape == target.shape
         and min(source.shape) > 1
@@ -163,9 +165,10 @@ def _is_transposition(source: Array, target: Array) -> bool:
     )
 
 
-def _at_every_point(
+def at_every_point(
     op: str, dtype: np.dtype[Any], operands: Sequence[Array], target: Array
 ) -> Pointwise | None:
+    """Return the piece; None where operands do not broadcast, or share memory in another order."""
     try:
         views = tuple(np.broadcast_to(operand, target.shape) for operand in operands)
     except ValueError:
@@ -216,9 +219,14 @@ def _reduction(ufunc: np.ufunc, arguments: Sequence[Any], limits: Limits) -> Red
     if len(arguments) != 4 or ufunc.__name__ not in ("add", "maximum"):
         return None
     source, axes, dtype, target = arguments
-    if dtype is not None or not _are_arrays((source, target), limits) or source.dtype == np.bool_:
+    if dtype is not None or not _are_arrays((source, target), limits):
         return None
-    if source.dtype != target.dtype or _shares(source, target) or source.size == 0:
+    if (
+        source.dtype == np.bool_
+        or source.dtype != target.dtype
+        or _shares(source, target)
+        or source.size == 0
+    ):
         return None
     if not (source.flags.c_contiguous and target.flags.c_contiguous):
         return None
@@ -238,7 +246,8 @@ def _product(arguments: Sequence[Any], limits: Limits) -> Product | None:
     if not _are_arrays(arguments, limits) or any(array.ndim != 2 for array in arguments):
         return None
     left, right, target = arguments
-    if not left.dtype == right.dtype == target.dtype != np.bool_ or not target.size:
+    dtype = target.dtype
+    if not left.dtype == right.dtype == dtype != np.bool_ or not target.size:
         return None
     if not target.flags.c_contiguous or _shares(left, target) or _shares(right, target):
         return None
@@ -250,11 +259,12 @@ def _product(arguments: Sequence[Any], limits: Limits) -> Product | None:
             transposed.append(True)
         else:
             return None
-    return Product(target.dtype, left, right, target, (transposed[0], transposed[1]))
+    return Product(dtype, left, right, target, (transposed[0], transposed[1]))
 
 
 def _are_arrays(values: Sequence[Any], limits: Limits) -> bool:
-    return all(type(value) is np.ndarray and value.dtype in limits.types for value in values)
+    types = (*limits.numbers, np.dtype(np.bool_))
+    return all(type(value) is np.ndarray and value.dtype in types for value in values)
 
 
 def _shares(one: Array, other: Array) -> bool:

@@ -12,17 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mxtrain.backend.compiled.lines import Product
+from mxtrain.backend.cuda.batches import Products, batch_of
 from mxtrain.backend.cuda.pieces import address_of
 from mxtrain.errors import MXNetError
 
 PLAIN, TRANSPOSED = 0, 1
-# Sums of float16 products stay float32 until the end, also where blocks share a sum.
+# Sums of float16 products stay float32 until the end, also where several blocks share a sum.
 _SUMS_IN_SINGLE = 16
 # Sums of products in single precision; TF32 rounds the factors to ten bits and is several times as
 # fast on devices that have it.
 MATH = {"float32": 0 | _SUMS_IN_SINGLE, "tf32": 3 | _SUMS_IN_SINGLE}
-# The library's numbers of an element type, of sums in single precision, and of its own choice.
-HALF, IN_SINGLE, ANY_ALGORITHM = 2, 68, -1
+# Of `cublasGemmEx`: float16 matrices, float32 sums and factors, the library's choice of algorithm.
+_FLOAT16, _COMPUTE_FLOAT32, _DEFAULT_ALGORITHM = 2, 68, -1
 WORKSPACE = 32 << 20  # bytes; what NVIDIA recommends for its newer devices
 
 
@@ -81,32 +82,37 @@ class Blas:
             raise MXNetError(f"{name} of the GPU's BLAS failed with status {status}")
 
     def multiply(self, piece: Product) -> None:
-        """Put a product into the queue of the stream; sums of halves are those of floats."""
-        if piece.dtype == np.float16:
-            self._multiply_halves(piece)
-            return
-        double = piece.dtype == np.float64
+        """Put a product into the queue of the stream."""
+        double, half = piece.dtype == np.float64, piece.dtype == np.float16
         number = ctypes.c_double if double else ctypes.c_float
-        (ta, tb), (m, n, k), *matrices = gemm_of(piece)
-        (a, lda), (b, ldb), (c, ldc) = matrices
-        pointer = ctypes.c_void_p
-        self._call(
-            "cublasDgemm_v2" if double else "cublasSgemm_v2",
-            self._handle, ta, tb, m, n, k,
-            ctypes.byref(number(1)), pointer(a), lda, pointer(b), ldb,
-            ctypes.byref(number(0)), pointer(c), ldc,
-        )  # fmt: skip
+        (ta, tb), sizes, *matrices = gemm_of(piece)
+        kind = (_FLOAT16,) if half else ()
+        a, b, c = ((ctypes.c_void_p(address), *kind, leading) for address, leading in matrices)
+        one, zero = ctypes.byref(number(1)), ctypes.byref(number(0))
+        arguments = (self._handle, ta, tb, *sizes, one, *a, *b, zero, *c)
+        if half:
+            self._call("cublasGemmEx", *arguments, _COMPUTE_FLOAT32, _DEFAULT_ALGORITHM)
+        else:
+            self._call("cublasDgemm_v2" if double else "cublasSgemm_v2", *arguments)
 
-    def _multiply_halves(self, piece: Product) -> None:
-        (ta, tb), (m, n, k), *matrices = gemm_of(piece)
-        (a, lda), (b, ldb), (c, ldc) = matrices
-        pointer, number = ctypes.c_void_p, ctypes.c_float
-        self._call(
-            "cublasGemmEx",
-            self._handle, ta, tb, m, n, k,
-            ctypes.byref(number(1)), pointer(a), HALF, lda, pointer(b), HALF, ldb,
-            ctypes.byref(number(0)), pointer(c), HALF, ldc, IN_SINGLE, ANY_ALGORITHM,
-        )  # fmt: skip
+    def multiply_batch(self, piece: Products) -> None:
+        """Put the products of a batch into the queue of the stream."""
+        double, half = piece.dtype == np.float64, piece.dtype == np.float16
+        number = ctypes.c_double if double else ctypes.c_float
+        (ta, tb), sizes, *matrices, count = batch_of(piece)
+        kind = (_FLOAT16,) if half else ()
+        a, b, c = (
+            (ctypes.c_void_p(address), *kind, leading, ctypes.c_longlong(step))
+            for address, leading, step in matrices
+        )
+        one, zero = ctypes.byref(number(1)), ctypes.byref(number(0))
+        arguments = (self._handle, ta, tb, *sizes, one, *a, *b, zero, *c, count)
+        if half:
+            ends = (_COMPUTE_FLOAT32, _DEFAULT_ALGORITHM)
+            self._call("cublasGemmStridedBatchedEx", *arguments, *ends)
+        else:
+            name = f"cublas{'D' if double else 'S'}gemmStridedBatched"
+            self._call(name, *arguments)
 
 
 def load() -> Any:

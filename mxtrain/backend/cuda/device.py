@@ -21,6 +21,7 @@ import numpy as np
 from mxtrain.backend import missing
 from mxtrain.backend.compiled.lines import Product
 from mxtrain.backend.cuda import blas
+from mxtrain.backend.cuda.batches import Products
 from mxtrain.backend.cuda.kernel import NAME, Kernel
 from mxtrain.backend.numpy import Array
 from mxtrain.errors import MXNetError
@@ -193,12 +194,15 @@ class Device:
         self._device.use()
         self._blas.set_math(math)
 
-    def multiply(self, piece: Product) -> Multiply:
-        """Return a matrix product, ready to run."""
+    def multiply(self, piece: Product | Products) -> Multiply:
+        """Return a matrix product, or those of a batch, ready to run."""
 
         def run() -> None:
             self._device.use()
-            self._blas.multiply(piece)
+            if isinstance(piece, Products):
+                self._blas.multiply_batch(piece)
+            else:
+                self._blas.multiply(piece)
 
         return Multiply(run)
 

@@ -2,11 +2,15 @@
 
 Every text is over ``a``, ``b`` and ``c``, variables of one type that the text calls ``F``. Numbers
 come out as NumPy computes them: comparisons with NaN, the sign of zero and the order of rounding.
+With float16 NumPy computes in float32 and rounds what comes out.
 """
 
 from __future__ import annotations
 
 import re
+
+from mxtrain.backend.compiled.expressions import EXPRESSIONS
+from mxtrain.backend.cuda.numbers import FLOAT_TEXTS, WHOLE, WHOLE_TEXTS, is_whole
 
 TEXTS = {
     "copy": "a",
@@ -50,9 +54,7 @@ TEXTS = {
     "where": "(a != F(0) ? b : c)",
 }
 
-TYPES = {"float16": "half", "float32": "float", "float64": "double", "bool": "truth"}
-# What a type is computed in, where that is another one; results are rounded one by one.
-COMPUTED_IN = {"half": "float"}
+TYPES = {"float32": "float", "float64": "double", "bool": "truth", "float16": "half", **WHOLE}
 
 _NAME = re.compile(r"(?<![\w.])([Fabc])(?!\w)")
 
@@ -63,17 +65,27 @@ def filled_in(op: str, kind: str, operands: list[str]) -> str:
     >>> filled_in("multiply", "float", ["x", "y"])
     '(x * y)'
     >>> filled_in("multiply", "half", ["x", "y"])
-    '(float(x) * float(y))'
+    'half(float(x) * float(y))'
     """
-    if kind in COMPUTED_IN:
-        kind = COMPUTED_IN[kind]
-        operands = [f"{kind}({operand})" for operand in operands]
+    if kind == "half":
+        text = filled_in(op, "float", [f"float({operand})" for operand in operands])
+        return text if gives_truth(op) else f"half{text}"
+    texts = WHOLE_TEXTS if is_whole(kind) else {**TEXTS, **FLOAT_TEXTS}
     scope = {"F": kind, **dict(zip("abc", operands, strict=False))}
-    return f"({_NAME.sub(lambda found: scope[found[1]], TEXTS[op])})"
+    return f"({_NAME.sub(lambda found: scope[found[1]], texts[op])})"
+
+
+def gives_truth(op: str) -> bool:
+    """Whether an operation gives truth values.
+
+    >>> gives_truth("less"), gives_truth("add")
+    (True, False)
+    """
+    return op in EXPRESSIONS and EXPRESSIONS[op].truth_valued
 
 
 def literal(value: float, kind: str) -> str:
-    """Return a number, as an array of that type would hold it: rounded once.
+    """Return a number, as an array of that type would hold it.
 
     >>> literal(0.5, "float"), literal(float("-inf"), "double")
     ('float(0x1.0000000000000p-1)', 'double(-INFINITY)')

@@ -6,6 +6,7 @@ outputs are not finite leaves everything as it was, without the host having to l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -54,49 +55,75 @@ HEADER = """\
 #define BLOCK blockIdx.x
 #define BLOCKS gridDim.x
 #define KERNEL extern "C" __global__ void
-#define ON_DEVICE __device__ __forceinline__
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 #ifndef NAN
 #define NAN __int_as_float(0x7fc00000)
 #endif
-#else
-#define ON_DEVICE
 #endif
 typedef long long word;
 typedef unsigned char truth;
+typedef unsigned char octet;
+typedef signed char tiny;
 """
 
-# float16, without any header of the toolkit: conversions are instructions of the device. Arithmetic
-# is that of float; what is made from a float or a double is rounded once, to the nearest even.
+# float16 for the kernels that use it. Whole numbers (truth values, bytes) are made exact first.
+# A NaN stays one, with unspecified other bits.
 HALF = """\
 struct half {
     unsigned short bits;
     half() = default;
-    ON_DEVICE explicit half(int x) : half(float(x)) {}  // and truth values, and bytes
 #ifdef __CUDACC_RTC__
-    ON_DEVICE explicit half(float x) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x)); }
-    ON_DEVICE explicit half(double x) { asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(x)); }
-    ON_DEVICE operator float() const {
-        float x;
-        asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
-        return x;
+    __device__ explicit half(float value) {
+        asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+    }
+    __device__ explicit half(double value) {
+        asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(value));
+    }
+    __device__ explicit half(int value) : half(float(value)) {}
+    __device__ operator float() const {
+        float value;
+        asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
+        return value;
     }
 #else
-    explicit half(float x) { _Float16 h = (_Float16)x; __builtin_memcpy(&bits, &h, 2); }
-    explicit half(double x) { _Float16 h = (_Float16)x; __builtin_memcpy(&bits, &h, 2); }
-    operator float() const { _Float16 h; __builtin_memcpy(&h, &bits, 2); return (float)h; }
+    explicit half(_Float16 value) { __builtin_memcpy(&bits, &value, 2); }
+    explicit half(float value) : half(_Float16(value)) {}
+    explicit half(double value) : half(_Float16(value)) {}
+    explicit half(int value) : half(float(value)) {}
+    operator float() const {
+        _Float16 value;
+        __builtin_memcpy(&value, &bits, 2);
+        return float(value);
+    }
 #endif
 };
 """
+_USES_HALF = re.compile(r"\bhalf\b")
+# Floats as whole numbers; what has no equal becomes the lowest, as on x86.
+WHOLE = """\
+#ifdef __CUDACC_RTC__
+#define FUNCTION __device__
+#else
+#define FUNCTION static
+#endif
+FUNCTION word to_word(double x) {
+    return x >= -0x1p63 && x < 0x1p63 ? word(x) : -0x7fffffffffffffffll - 1;
+}
+FUNCTION int to_int(double x) {
+    return x > -0x1.00000002p31 && x < 0x1p31 ? int(x) : -0x7fffffff - 1;
+}
+"""
+_USES_WHOLE = re.compile(r"\bto_(word|int)\b")
 
 
 def function(parameters: list[str], body: str) -> str:
     """Return the source of a function with these parameters after the halting word."""
     listed = ", ".join(["const int* halt", *parameters])
-    half = HALF if "half" in f"{listed}{body}" else ""
-    return f"{HEADER}{half}KERNEL {NAME}({listed}) {{\n    if (*halt) return;\n{body}}}\n"
+    types = HALF if _USES_HALF.search(listed + body) else ""
+    types += WHOLE if _USES_WHOLE.search(body) else ""
+    return f"{HEADER}{types}KERNEL {NAME}({listed}) {{\n    if (*halt) return;\n{body}}}\n"
 
 
 def over_elements(

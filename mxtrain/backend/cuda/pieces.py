@@ -7,10 +7,13 @@ from math import prod
 
 from mxtrain.backend.compiled.lines import Pointwise, Reduction, Transposition
 from mxtrain.backend.compiled.source import joined, place_of
-from mxtrain.backend.cuda.expressions import COMPUTED_IN, TYPES, filled_in
+from mxtrain.backend.cuda.expressions import TYPES, filled_in, gives_truth
 from mxtrain.backend.cuda.kernel import Kernel, function, over_elements
+from mxtrain.backend.cuda.numbers import converted
 from mxtrain.backend.numpy import Array
 
+# Half of the digits of float16 would be lost in a long sum; NumPy adds in float32 too.
+_SUMMED_IN = {"half": "float"}
 # Threads along a row, and along a column, of a matrix that is summed.
 WIDE, HIGH = 32, 16
 _STARTS = {"add": "0", "maximum": "-INFINITY"}
@@ -55,7 +58,6 @@ def _points(
     body, values, made = "", {}, 0
     for piece in group:
         kind = TYPES[piece.dtype.name]
-        kind = COMPUTED_IN.get(kind, kind)
         names = []
         for operand in piece.operands:
             at = _place(operand, arrays)
@@ -63,12 +65,11 @@ def _points(
                 made += 1
                 values[at] = f"v{made}"
                 body += f"        {types[at]} v{made} = p{at}[{offsets[at]}];\n"
-            # A copy is rounded once: a double never becomes a float on its way to a half.
-            own = COMPUTED_IN.get(types[at], "float" if types[at] == "truth" else types[at])
-            names.append(f"{own if piece.op == 'copy' else kind}({values[at]})")
+            names.append(converted(values[at], types[at], kind))
         target = _place(piece.target, arrays)
         made += 1
-        result = f"{types[target]}({filled_in(piece.op, kind, names)})"
+        of = "truth" if gives_truth(piece.op) else kind
+        result = converted(filled_in(piece.op, kind, names), of, types[target])
         body += f"        {types[target]} v{made} = {result};\n"
         body += f"        p{target}[{offsets[target]}] = v{made};\n"
         values[target] = f"v{made}"
@@ -90,10 +91,11 @@ def transposition(piece: Transposition) -> Kernel:
 def reduction(piece: Reduction) -> Kernel:
     """Return a kernel for the sums or maxima of rows or columns, in an order that never changes."""
     stored = TYPES[piece.source.dtype.name]
-    kind = COMPUTED_IN.get(stored, stored)
+    kind = _SUMMED_IN.get(stored, stored)
     lines = _along_row if piece.inner else _along_column
     combine = filled_in(piece.op, kind, ["total", "next"])
-    body = lines(kind, f"{kind}({_STARTS[piece.op]})", combine, stored)
+    result = "total" if kind == stored else f"{stored}(total)"
+    body = lines(kind, f"{kind}({_STARTS[piece.op]})", combine, result)
     parameters = [f"const {stored}* source", f"{stored}* target", "word rows", "word columns"]
     words = (address_of(piece.source), address_of(piece.target), piece.rows, piece.columns)
     across = (piece.rows, HIGH) if piece.inner else (piece.columns, WIDE)
@@ -101,7 +103,7 @@ def reduction(piece: Reduction) -> Kernel:
     return Kernel(function(parameters, body), blocks, (WIDE, HIGH), words)
 
 
-def _along_row(kind: str, start: str, combine: str, stored: str) -> str:
+def _along_row(kind: str, start: str, combine: str, result: str) -> str:
     """A row for each line of threads: every thread takes each 32nd element, one adds these up."""
     return f"""\
     SHARED {kind} part[{HIGH}][{WIDE}];
@@ -109,7 +111,7 @@ def _along_row(kind: str, start: str, combine: str, stored: str) -> str:
         word row = (word)BLOCK * {HIGH} + Y;
         {kind} total = {start};
         if (row < rows) for (word i = X; i < columns; i += {WIDE}) {{
-            {kind} next = {kind}(source[row * columns + i]);
+            {kind} next = source[row * columns + i];
             total = {combine};
         }}
         part[Y][X] = total;
@@ -121,12 +123,12 @@ def _along_row(kind: str, start: str, combine: str, stored: str) -> str:
             {kind} next = part[Y][i];
             total = {combine};
         }}
-        target[(word)BLOCK * {HIGH} + Y] = {stored}(total);
+        target[(word)BLOCK * {HIGH} + Y] = {result};
     }}
 """
 
 
-def _along_column(kind: str, start: str, combine: str, stored: str) -> str:
+def _along_column(kind: str, start: str, combine: str, result: str) -> str:
     """A column for each row of threads: every thread takes each 16th element, one adds these up."""
     return f"""\
     SHARED {kind} part[{HIGH}][{WIDE}];
@@ -134,7 +136,7 @@ def _along_column(kind: str, start: str, combine: str, stored: str) -> str:
         word column = (word)BLOCK * {WIDE} + X;
         {kind} total = {start};
         if (column < columns) for (word i = Y; i < rows; i += {HIGH}) {{
-            {kind} next = {kind}(source[i * columns + column]);
+            {kind} next = source[i * columns + column];
             total = {combine};
         }}
         part[Y][X] = total;
@@ -146,7 +148,7 @@ def _along_column(kind: str, start: str, combine: str, stored: str) -> str:
             {kind} next = part[i][X];
             total = {combine};
         }}
-        target[(word)BLOCK * {WIDE} + X] = {stored}(total);
+        target[(word)BLOCK * {WIDE} + X] = {result};
     }}
 """
 

@@ -61,7 +61,7 @@ def _statements(program: Program, kind: str, targets: Sequence[int]) -> tuple[st
         value = filled_in(instruction.op, kind, [text(ref) for ref in instruction.operands])
         names["value", number] = f"v{number}"
         indent = "    " if instruction.is_scalar else "        "
-        statements[instruction.is_scalar] += f"{indent}{kind} v{number} = {kind}{value};\n"
+        statements[instruction.is_scalar] += f"{indent}{kind} v{number} = {kind}({value});\n"
     body = ""
     operands = [ref for instruction in program.instructions for ref in instruction.operands]
     read = {ref.index for ref in (*operands, *program.outputs) if ref.kind == "array"}

@@ -20,8 +20,8 @@ _BODY = """\
         }
         bits words[4] = {a, b, c, d};
         for (int k = 0; k < 8 && i * 8 + k < count; ++k) {
-            unsigned int half = (unsigned int)(k % 2 ? words[k / 2] >> 32 : words[k / 2]);
-            target[i * 8 + k] = float(half >> 8) * 0x1p-24f;
+            unsigned int part = (unsigned int)(k % 2 ? words[k / 2] >> 32 : words[k / 2]);
+            target[i * 8 + k] = float(part >> 8) * 0x1p-24f;
         }
 """
 _BEFORE = """\
