@@ -15,7 +15,7 @@ import pytest
 from mxtrain.config import load
 from mxtrain.console.quiet import QuietReporter
 from mxtrain.export.runtime import Session
-from mxtrain.export.verify import difference
+from mxtrain.export.verify import TOLERANCE, TOLERANCE_FLOAT16, difference
 from mxtrain.module import Module
 from mxtrain.trainer.export import Exported, export_model
 from mxtrain.trainer.run import fit
@@ -53,7 +53,10 @@ def test_config(path: Path, tmp_path: Path) -> None:
     model = trained(path, tmp_path / "run")
     file = tmp_path / "model.onnx"
     exported = export_model(model, file)
-    assert exported.report.comparison.difference <= 1e-5
+    # Sums of halves are added in an order of their own by every processor's BLAS.
+    half = "float16" in {str(array.dtype) for array in model.arg_params.values()}
+    allowed = TOLERANCE_FLOAT16 if half else TOLERANCE
+    assert exported.report.comparison.difference <= allowed
     assert exported.report.batch is None
     # Once more, without any of the code that compares them on the spot.
     assert model.features is not None
@@ -65,7 +68,7 @@ def test_config(path: Path, tmp_path: Path) -> None:
     found = Session(file.read_bytes()).run({"data": raw})
     for one, other in zip(found, predicted(model, scaled), strict=True):
         assert one.shape == other.shape
-        assert difference(one, other) <= 1e-5
+        assert difference(one, other) <= allowed
     check_metadata(file, model, exported)
 
 
