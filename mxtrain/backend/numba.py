@@ -69,6 +69,8 @@ class NumbaBackend(NumpyBackend):
     def steps(self, parts: StepParts) -> RunnableSteps | None:
         """Return a driver of compiled functions, None where not everything is compiled."""
         forward, backward = map(_calls, parts.passes)
+        if any(array.dtype not in NUMBERS for array in parts.gradients):
+            return None
         if forward is None or backward is None or not all(hasattr(r, "entry") for r in parts.rules):
             return None
         from mxtrain.backend.compiled.driver import Steps

@@ -239,8 +239,8 @@ class StepParts:
         from.
     gradients : float arrays; one that is not finite ends the steps before the update.
     rules : the update rules, in order.
-    kept : arrays that are copied, in each step before its update, to where `RunnableSteps.run`
-        says.
+    kept : arrays that are copied, in each step between forward and backward, to where
+        `RunnableSteps.run` says.
     step : int64 with one element, the number of the step that ran last. It may be counted up.
     """
 

@@ -19,6 +19,8 @@ def closing(result: RunResult, glyphs: Glyphs) -> list[Line]:
     lines += [("", line) for line in result.reason.splitlines()]
     if result.best_epoch is not None:
         lines.append(("best", _best(result)))
+    if result.skipped_updates:
+        lines.append(("skipped", _skipped(result)))
     if result.weights:
         lines.append(("weights", _weights(result)))
     if result.output:
@@ -39,6 +41,11 @@ def _best(result: RunResult) -> str:
         return epoch + file
     side, _, name = result.best_metric.partition("_")
     return f"{epoch}, {side} {name} {metric(result.best_value)}{file}"
+
+
+def _skipped(result: RunResult) -> str:
+    updates = count(result.skipped_updates, "update")
+    return f"{updates}, whose gradients overflowed; the loss scale is {result.loss_scale:.6g} now"
 
 
 def _weights(result: RunResult) -> str:

@@ -16,6 +16,9 @@ from mxtrain.console.glyphs import Glyphs
 from mxtrain.trainer.report import EpochRow, Progress, RunInfo
 
 Pieces = list[tuple[str, str]]
+# Headings of the columns that only some runs have, and their rank.
+_SHOWN = {"loss_scale": "scale", "skipped_updates": "skipped"}
+_EXTRA = 92.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ def columns_for(info: RunInfo) -> tuple[Column, ...]:
     """Return every column a run could show, left to right.
 
     The rank decides what a narrow terminal loses first: times and speed, then the metrics beyond
-    the first (the last of them first, train before eval), then the rate, then train metrics.
+    the first (the last of them first, train before eval), then the rate, then train metrics. What
+    only some runs tell is there where all columns fit with their whole names.
     """
     epoch_width = max(5, len(str(info.num_epoch)) + 2)
     return (
@@ -89,6 +93,7 @@ def columns_for(info: RunInfo) -> tuple[Column, ...]:
         Column("", "lr", "lr", 8, 6),
         Column("", "samples/s", "samp/s", 6, 90),
         Column("", "time", "time", 7, 91),
+        *(Column("", _SHOWN[name], _SHOWN[name], 8, _EXTRA) for name in info.extra_columns),
     )
 
 
@@ -109,6 +114,8 @@ def choose_layout(columns: tuple[Column, ...], width: int) -> Layout:
     The column of rank 0 is always kept, even where nothing fits.
     """
     kept = list(columns)
+    if _layout(columns, True, 2).width > width:
+        kept = [column for column in columns if column.rank < _EXTRA]
     while True:
         for whole_names, gap in ((True, 2), (False, 2), (False, 1)):
             layout = _layout(tuple(kept), whole_names, gap)
@@ -144,6 +151,7 @@ def epoch_cells(
     cells |= {("eval", name): metric(value) for name, value in row.eval.items()}
     cells["", "samples/s"] = per_second(row.samples_per_second)
     cells["", "time"] = duration(row.seconds)
+    cells |= {("", _SHOWN[name]): f"{value:.8g}" for name, value in row.extra.items()}
     return cells
 
 

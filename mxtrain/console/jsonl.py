@@ -2,7 +2,8 @@
 
 Every object has an ``event``: ``start``, ``progress``, ``epoch``, ``notice`` or ``finish``. An
 epoch has the keys of the run's ``metrics.jsonl``: ``epoch``, ``lr``, ``train_<metric>``,
-``eval_<metric>``, ``samples_per_second``, ``seconds``. JSON knows no NaN and no infinity; they are
+``eval_<metric>``, ``samples_per_second``, ``seconds`` and, where losses are scaled, ``loss_scale``
+and ``skipped_updates``. JSON knows no NaN and no infinity; they are
 the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, which ``float()`` in Python and
 ``Number()`` in JavaScript read back.
 """
@@ -56,6 +57,7 @@ class JsonReporter:
         """Write a finished epoch."""
         values = asdict(row)
         train, evaluated = values.pop("train"), values.pop("eval")
+        values |= values.pop("extra")
         self._write("epoch", values | _prefixed("train", train) | _prefixed("eval", evaluated))
 
     def notice(self, text: str) -> None:

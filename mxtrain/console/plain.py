@@ -71,6 +71,8 @@ class PlainReporter:
         ]
         if row.epoch < self._num_epoch:
             parts.append(f"left {clock(self._mean_seconds * (self._num_epoch - row.epoch))}")
+        if row.extra.get("skipped_updates"):
+            parts.append(f"{row.extra['skipped_updates']:.0f} skipped")
         if row.best:
             parts.append("best")
         self._last_lr = row.lr

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from mxtrain.trainer.batches import Batch, Gathered, Loader
     from mxtrain.trainer.bound import BoundBatch
     from mxtrain.trainer.build import Built
-    from mxtrain.trainer.loss_scale import LossScale
+    from mxtrain.trainer.gradients import Gradients
     from mxtrain.trainer.measure import Measure
 
 Array = np.ndarray[Any, Any]
 
 # How long a call may take, and how long a batch is thought to take before one was timed.
 CALL_SECONDS, FIRST_GUESS = 0.02, 0.002
+NONE = Taken(0, False)
 
 
 class Ahead:
@@ -38,7 +39,8 @@ class Ahead:
     bound : the plan of a full batch.
     loader : the training rows.
     measure : takes the outputs.
-    scale : the factor of the losses; where it is on, gradients are looked at.
+    gradients : their scale, and whether something is done with them between kernels.
+    averages : what the backward pass moves beside gradients, with where it was before the batch.
     allowed : False where something has to happen between the kernels of a step.
     """
 
@@ -48,21 +50,32 @@ class Ahead:
         bound: BoundBatch,
         loader: Loader,
         measure: Measure,
-        scale: LossScale,
+        gradients: Gradients,
+        averages: Sequence[tuple[Array, Array]],
         allowed: bool,
     ) -> None:
         self._module, self._bound, self._measure = built.module, bound, measure
-        self._scale = scale
-        # What moves before gradients are looked at can only be put back between batches.
-        self._has_averages = scale.is_on and bool(built.module.auxiliary_arrays())
+        self._gradients, self._averages = gradients, averages
+        is_fixed = gradients.scale is not None and not gradients.scale.is_dynamic
+        capacity = measure.room()
+        # Of each step, where the averages were before it: an overflow of a fixed scale takes the
+        # batch back. That of a dynamic one does so rarely (at 1) that its batches then run singly.
+        self._before = [
+            bound.empty((capacity, *array.shape), array.dtype)
+            for array, _ in (averages if is_fixed else ())
+        ]
         self._gathered = loader.gathered(bound.data, bound.labels)
         self._backend = backends.get(built.spec.runs_on)
         self._steps: Any = None
         self._rules: list[Any] = []
         self._seconds = FIRST_GUESS  # of a batch
         gathers = all(map(_can_be_gathered, self._gathered))
-        allowed = allowed and self._backend.compiles
+        allowed = allowed and gradients.may_run_ahead and self._backend.compiles
         self._is_possible = allowed and gathers and not bound.weighs_classes
+
+    def nbytes(self) -> int:
+        """Return the bytes it needs beside what it is given."""
+        return sum(int(array.nbytes) for array in self._before)
 
     def length(self, limit: int) -> int:
         """Return how many batches the next call may take, at most `limit`.
@@ -71,37 +84,42 @@ class Ahead:
         """
         if not self._is_possible:
             return 1
-        fitting = int(CALL_SECONDS / self._seconds) + 1
-        return max(1, min(limit, self._measure.room(), self._scale.room(), fitting))
+        return max(1, min(limit, self._measure.room(), int(CALL_SECONDS / self._seconds) + 1))
 
     def run(self, batches: Sequence[Batch]) -> Taken:
         """Learn from the first of these batches in one call; return from how many.
 
-        None where it cannot be done so: not everything is compiled, the batch is not a full one, or
-        its outputs are not finite and ask for a closer look. Outputs and labels of a batch whose
-        gradient is not finite are in the next slots of the measure, which does not count them yet.
+        From none where it cannot be done so: not everything is compiled, the batch is not a full
+        one, or its outputs are not finite and ask for a closer look. Where a gradient overflowed,
+        its batch is done but for the update: the measure's next slots have its outputs.
         """
-        none = Taken(0, False)
-        if not self._is_possible or (self._has_averages and not self._scale.can_fall()):
-            return none
+        if not self._is_possible:
+            return NONE
         size = self._bound.rows
         full = [batch.rows for batch in batches if len(batch.rows) == size and not batch.pad]
-        count = min(len(full), self._measure.room(), self._scale.room())
-        if not count:
-            return none
-        updates = self._module.updates_ahead(count)
+        count = self._gradients.room(min(len(full), self._measure.room()))
+        may_fail = self._gradients.may_fail
+        if not count or (may_fail and len(self._before) < len(self._averages)):
+            return NONE
+        with self._gradients.scaled_back():
+            updates = self._module.updates_ahead(count)
         if updates is None or not self._prepare([rule for rule, _ in updates]):
             self._is_possible = False
-            return none
+            return NONE
         count = min([count, *(len(row) for _, row in updates)])
         started = time.perf_counter()
         rows = np.concatenate(full[:count]).astype(np.int64, copy=False).reshape(count, size)
         scalars = [row for _, row in updates]
-        before = self._module.random.steps[True]
-        self._bound.weigh()
-        taken: Taken = self._steps.run(rows, scalars, self._measure.next_slots())
+        steps_before = self._module.random.steps[True]
+        self._bound.scale(self._gradients.factor)
+        targets = [*self._measure.next_slots(), *self._before]
+        taken: Taken = self._steps.run(rows, scalars, targets)
+        if taken.overflowed:
+            for (_, before), kept in zip(self._averages, self._before, strict=False):
+                np.copyto(before, kept[taken.steps])
         self._module.updates_made(taken.steps)
-        self._module.random.steps[True] = before + taken.steps + taken.overflowed
+        self._gradients.updated(taken.steps)
+        self._module.random.steps[True] = steps_before + taken.steps + taken.overflowed
         self._measure.took(taken.steps)
         self._seconds = (time.perf_counter() - started) / count
         return taken
@@ -113,15 +131,16 @@ class Ahead:
         bound = self._bound
         forward, backward = (program.lines for program in bound.programs())
         looked_at = [array for array in bound.looked_at if array.dtype.kind == "f"]
+        averages = [array for array, _ in self._averages[: len(self._before)]]
         parts = StepParts(
             size=bound.rows,
             gathered=self._gathered,
             passes=(forward, backward),
             looked_at=looked_at,
-            gradients=self._module.flat_gradients() if self._scale.is_on else [],
             rules=rules,
-            kept=bound.measured,
+            kept=[*bound.measured, *averages],
             step=self._module.random.steps.of(True),
+            gradients=self._gradients.looked_at(),
         )
         self._steps = self._backend.steps(parts)
         self._rules = rules

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mxtrain.executor.plan import Program
 from mxtrain.trainer.errors import SetupError
-from mxtrain.trainer.loss_scale import LossScale
 
 if TYPE_CHECKING:
     from mxtrain.executor import Executor
@@ -41,7 +40,7 @@ class BoundBatch:
     class_weights : factors of the classes by label input.
     run : runs a program; a profile puts its timer here.
     learns : whether there are training passes; without them it takes less memory.
-    scale : factor of all losses; None: they have none.
+    scales : whether losses may start other gradients than their own (`scale`).
 
     Attributes
     ----------
@@ -60,7 +59,7 @@ class BoundBatch:
         class_weights: Mapping[str, Array],
         run: Run = Program.run,
         learns: bool = True,
-        scale: LossScale | None = None,
+        scales: bool = False,
     ) -> None:
         self.rows, self._run = rows, run
         self.executor: Executor = built.module.executor_for(rows, learns)
@@ -75,22 +74,41 @@ class BoundBatch:
         self.looked_at = [array.reshape(-1) for array in (*self.outputs, *values)]
         self._random = self.executor.random
         self._weighted = [
-            Weighted(
-                class_weights[head.label],
-                arguments[head.label].reshape(-1),
-                np.empty(arguments[head.label].size, np.intp),
-                self.executor.weigh_rows(head.node),
-            )
+            self._weigh(class_weights[head.label], arguments[head.label], head.node)
             for head in built.heads
             if head.classifies and head.label is not None and head.label in class_weights
         ]
         self.weighs_classes = bool(self._weighted)
-        self._scale, self._scaled_by = scale or LossScale(None), 1.0
-        scaled = built.heads if self._scale.is_on else []
-        self._scaled = [self.executor.weigh_rows(head.node) for head in scaled]
+        weighted = [one.rows for one in self._weighted]
+        self._scaled = self._factors_beside(weighted) if scales else []
+        self._factor = 1.0
         self._train: Program | None = None
         self._backward: Program | None = None
         self._predict: Program | None = None
+
+    def _weigh(self, classes: Array, label: Array, node: str) -> Weighted:
+        factors = self.executor.weigh_rows(node)
+        number = np.empty(label.size, np.intp)
+        return Weighted(classes.astype(factors.dtype), label.reshape(-1), number, factors)
+
+    def _factors_beside(self, weighted: Sequence[Array]) -> list[Array]:
+        """Return the factors of all rows at which a gradient starts, but for the `weighted` ones.
+
+        A loss may also start one in the midst of the network.
+        """
+        starts = [
+            self.executor.weigh_rows(node.name)
+            for node in self.executor.plan.order
+            if not node.is_variable and node.operator.is_loss and not node.operator.uses_head
+        ]
+        return [one for one in starts if all(one is not other for other in weighted)]
+
+    def scale(self, factor: float) -> None:
+        """Let the losses start `factor` times their gradients from now on."""
+        if factor != self._factor:
+            self._factor = factor
+            for factors in self._scaled:
+                factors.fill(factor)
 
     def programs(self) -> tuple[Program, Program]:
         """Return the programs of a training pass, forward and backward."""
@@ -107,21 +125,12 @@ class BoundBatch:
         """Compute the gradients of the latest `forward`."""
         if self._backward is None:
             self._backward = self.backward_program()
-        self.weigh()
-        self._run(self._backward)
-
-    def weigh(self) -> None:
-        """Set the factors of the gradients' rows: those of the classes, times the loss's scale."""
-        scale = self._scale.value
-        if scale != self._scaled_by:
-            self._scaled_by = scale
-            for factors in self._scaled:
-                factors.fill(scale)
         for weights, label, number, factors in self._weighted:
             np.copyto(number, label, "unsafe")
             weights.take(number, 0, factors, "clip")
-            if scale != 1:
-                np.multiply(factors, scale, factors)
+            if self._factor != 1.0:
+                np.multiply(factors, self._factor, factors)
+        self._run(self._backward)
 
     def predict(self) -> None:
         """Compute the outputs in prediction mode."""

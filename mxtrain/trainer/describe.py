@@ -45,13 +45,14 @@ def run_info(built: Built, config: str, folder: str, loop: Loop) -> RunInfo:
         begin_epoch=spec.fit.begin_epoch,
         optimizer=optimizer_text(built),
         lr_scheduler=schedule_text(spec),
-        rescale_grad=float(module.optimizer.rescale_grad) * loop.scale.value,
+        rescale_grad=float(module.optimizer.rescale_grad),
         wd=float(module.optimizer.wd),
         train_columns=tuple(loop.train_measure.values()),
         eval_columns=tuple(loop.eval_measure.values()) if data.eval is not None else (),
         classes={name: kind.names for name, kind in data.labels.items() if kind.names},
         notes=tuple(_notes(built)),
         weights=built.initializer.info if isinstance(built.initializer, SavedWeights) else None,
+        extra_columns=tuple(loop.gradients.values()),
     )
 
 
@@ -72,27 +73,11 @@ def _notes(built: Built) -> list[str]:
         shown = ", ".join(f"{label} {factor:.4g}" for label, factor in factors)
         notes.append(f"factors on the gradients of the classes: {shown}")
     if spec.fit.loss_scale is not None:
-        notes.append(f"losses are multiplied by a scale, and gradients divided: {_scale(spec)}")
+        notes.append(f"losses are scaled while gradients are computed: {spec.fit.loss_scale}")
     rest = len(data.train) % spec.data.batch_size
     if rest and spec.data.last_batch == "discard":
         notes.append(f"last_batch discard: {rest} rows are left out of each epoch")
     return notes
-
-
-def _scale(spec: RunSpec) -> str:
-    given = spec.fit.loss_scale
-    return given if isinstance(given, str) else f"{given:g}"
-
-
-def left_out(row: EpochRow) -> str:
-    """Say which updates of an epoch were left out, nothing where none was."""
-    if not row.left_out or row.loss_scale is None:
-        return ""
-    updates = "1 update" if row.left_out == 1 else f"{row.left_out} updates"
-    return (
-        f"epoch {row.epoch}: {updates} left out, since the gradient was not finite; "
-        f"the loss's scale is {row.loss_scale:g} now"
-    )
 
 
 def layer_rows(module: Module) -> tuple[LayerRow, ...]:
@@ -229,9 +214,8 @@ def metrics_columns(loop: Loop) -> list[str]:
     evaluated = loop.eval_measure.values() if loop.built.data.eval is not None else {}
     measured = [f"train_{name}" for name in loop.train_measure.values()]
     measured += [f"eval_{name}" for name in evaluated]
-    if loop.scale.is_on:
-        measured += ["loss_scale", "left_out"]
-    return ["epoch", "lr", *measured, "samples_per_second", "seconds"]
+    extra = loop.gradients.values()
+    return ["epoch", "lr", *measured, *extra, "samples_per_second", "seconds"]
 
 
 def _versions_line(backend: str) -> str:
@@ -286,9 +270,8 @@ def epoch_line(row: EpochRow, num_epoch: int) -> str:
             parts.append(f"{side} {shown}")
     parts.append(f"lr {row.lr:.6g}")
     parts += [f"lr becomes {rate:.6g} at update {update}" for update, rate in row.lr_changes]
+    parts += [f"{name} {value:.6g}" for name, value in row.extra.items()]
     parts.append(f"{row.samples_per_second:.0f} samples/s, {row.seconds:.2f} s")
-    if row.loss_scale is not None:
-        parts.append(f"loss scale {row.loss_scale:g}, {row.left_out} updates left out")
     if row.best:
         parts.append("best so far")
     return "; ".join(parts)
@@ -299,6 +282,8 @@ def result_lines(result: RunResult) -> str:
     text = f"{result.status} after {result.epochs} epochs, {result.seconds:.2f} s"
     if result.best_epoch is not None and result.best_value is not None:
         text += f"; best epoch {result.best_epoch}: {result.best_metric} {result.best_value:.6g}"
+    if result.skipped_updates:
+        text += f"; {result.skipped_updates} updates left out, loss_scale {result.loss_scale:.6g}"
     if result.weights:
         text += f"; weights {result.weights}"
     return "\n".join([text, *result.reason.splitlines()])

@@ -39,8 +39,6 @@ def first_bad_tensor(batch: BoundBatch, inputs: set[str], backward: bool = False
     return _first_in(steps) or _largest(batch)
 
 
-Array = np.ndarray[Any, Any]
-
 _BEFORE = "since the update before this batch"
 
 
@@ -59,12 +57,6 @@ def _largest(batch: BoundBatch) -> str:
     """Every tensor is finite, so it is the loss itself that is too large for its type."""
     largest = max(float(np.abs(output).max()) for output in batch.outputs)
     return f"the loss itself; the largest output is {largest:.3g}"
-
-
-def is_finite(flat: Array) -> bool:
-    """Whether every element of a flat array is finite; told from their sum where that is."""
-    total = np.add.reduce(flat, dtype=np.float32 if flat.dtype == np.float16 else None)
-    return bool(total - total == 0) or _finite(flat)
 
 
 def _finite(array: Any) -> bool:

@@ -141,15 +141,14 @@ class RunFolder:
         record: dict[str, Any] = {"epoch": row.epoch, "lr": row.lr}
         record |= {f"train_{name}": value for name, value in row.train.items()}
         record |= {f"eval_{name}": value for name, value in row.eval.items()}
-        if row.loss_scale is not None:
-            record |= {"loss_scale": row.loss_scale, "left_out": row.left_out}
+        record |= row.extra
         record |= {"samples_per_second": row.samples_per_second, "seconds": row.seconds}
         self._append(METRICS_JSONL, json_line(record))
         heading = ""
         if not self._columns:
             self._columns = list(record)
             heading = csv_line(self._columns)
-        self._append(METRICS_CSV, heading + csv_line([record[name] for name in self._columns]))
+        self._append(METRICS_CSV, heading + csv_line([record.get(name) for name in self._columns]))
 
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Return length and SHA-256 of the metrics written so far, by file."""

@@ -16,8 +16,8 @@ from mxtrain.trainer.ahead import Ahead
 from mxtrain.trainer.batches import Batch, Batches, Loader
 from mxtrain.trainer.bound import BoundBatch
 from mxtrain.trainer.errors import InterruptError, NotFiniteError
-from mxtrain.trainer.failure import first_bad_tensor, is_finite
-from mxtrain.trainer.loss_scale import LossScale
+from mxtrain.trainer.failure import first_bad_tensor
+from mxtrain.trainer.gradients import Gradients
 from mxtrain.trainer.measure import Measure, loss_of
 from mxtrain.trainer.metrics import make_metrics
 from mxtrain.trainer.position import Position
@@ -47,6 +47,7 @@ class Loop:
     ----------
     epoch, batches_done : where it stands: whole epochs, and batches of the next one.
     checkpoint_is_due : a checkpoint became due with the last batch of an epoch.
+    gradients : the scale of the losses, and how many updates were left out.
     """
 
     def __init__(
@@ -63,17 +64,14 @@ class Loop:
         self._stop_requested, self._on_progress = stop_requested, on_progress
         self._run = Program.run if profile is None else profile.run
         self._timed = _as_it_is if profile is None else profile.wrap
-        self._update: Callable[[], None] = self._timed("update", built.module.update)
+        self.gradients = Gradients(built.module, spec.fit)
+        self._update: Callable[[], None] = self._timed("update", self.gradients.update)
         self._train_loader = Loader(built.data.train)
         rows = built.data.eval
         self._eval_loader = None if rows is None else Loader(rows)
         size = spec.data.batch_size
         seed = spec.seed if spec.data.shuffle else None
         self.batches = Batches(len(built.data.train), size, spec.data.last_batch, seed)
-        self.scale = LossScale(spec.fit.loss_scale)
-        if self.scale.is_on and built.module.optimizer_initialized:
-            self._rescale_grad = float(built.module.optimizer.rescale_grad)
-            self._use_scale()
         self._class_weights = built.data.class_weights(spec.data.class_weight)
         self._fill = self._timed("input", self._train_loader.fill)
         self._seems_finite = self._timed("metric", BoundBatch.seems_finite)
@@ -81,9 +79,8 @@ class Loop:
         self._only_predicting: dict[int, BoundBatch] = {}
         self.train_measure, self.eval_measure = self._measure(), self._measure()
         self._add = self._timed("metric", self.train_measure.add)
-        self._clip = spec.fit.clip_global_norm
+        looks = spec.fit.clip_global_norm is not None or self.gradients.scale is not None
         # BatchNorm's averages move before it is known whether the gradient is finite.
-        looks = self._clip is not None or self.scale.is_on
         averages = built.module.auxiliary_arrays() if looks else []
         self._averages = [(array, np.array(array)) for array in averages]
         keeping = spec.fit.checkpoint
@@ -92,9 +89,15 @@ class Loop:
         self._save_at = time.perf_counter() + self._save_after
         self._total_batches = 0
         self.checkpoint_is_due = False
-        alone = profile is not None or self._clip is not None
-        bound, loader = self.bound(size), self._train_loader
-        self._ahead = Ahead(built, bound, loader, self.train_measure, self.scale, not alone)
+        self._ahead = Ahead(
+            built,
+            self.bound(size),
+            self._train_loader,
+            self.train_measure,
+            self.gradients,
+            self._averages,
+            allowed=profile is None,
+        )
         self.begin(spec.fit.begin_epoch)
 
     def _measure(self) -> Measure:
@@ -105,8 +108,8 @@ class Loop:
     def bound(self, rows: int) -> BoundBatch:
         """Return the plan of a batch of `rows` rows."""
         if rows not in self._bound:
-            weights = self._class_weights
-            made = BoundBatch(self.built, rows, weights, self._run, scale=self.scale)
+            scales = self.gradients.scale is not None
+            made = BoundBatch(self.built, rows, self._class_weights, self._run, scales=scales)
             self._bound[rows] = made
         return self._bound[rows]
 
@@ -160,6 +163,7 @@ class Loop:
         kept = sum(one.nbytes() for one in (*loaders, *measures) if one is not None)
         longest = max(len(rows) for rows in (self.built.data.train, self.built.data.eval or ()))
         averages = sum(int(before.nbytes) for _, before in self._averages)
+        averages += self._ahead.nbytes()
         return kept + averages + longest * np.dtype(np.int64).itemsize
 
     # -- where it stands ---------------------------------------------------------------------
@@ -169,12 +173,17 @@ class Loop:
         """Where it stands."""
         return Position(self.epoch, self.batches_done)
 
+    @property
+    def updates_done(self) -> int:
+        """Updates of the running epoch."""
+        return self.batches_done - self.gradients.skipped_in_epoch
+
     def begin(self, epoch: int) -> None:
         """Stand at the beginning of an epoch, numbered from 0."""
         self.epoch, self.batches_done = epoch, 0
         self._carried = self.batches.carried
-        self.scale.left_out = 0
         self.train_measure.reset()
+        self.gradients.begin_epoch()
 
     def saved(self) -> None:
         """Take note of a checkpoint: minutes to the next one are counted from now."""
@@ -186,9 +195,9 @@ class Loop:
         return {
             "carried": self._carried,
             "total_batches": self._total_batches,
-            "loss_scale": self.scale.state(),
             "train": self.train_measure.state(),
             "eval": [attributes.state() for attributes in self.eval_measure.remembered],
+            "loss_scale": self.gradients.state(),
         }
 
     def set_state(self, position: Position, values: Mapping[str, Any]) -> None:
@@ -197,11 +206,10 @@ class Loop:
         self.begin(position.epoch)
         self.batches_done = position.batch
         self._total_batches = int(values["total_batches"])
-        self.scale.set_state(values.get("loss_scale", {}))
-        self._use_scale()
         self.train_measure.set_state(values["train"])
         for attributes, kept in zip(self.eval_measure.remembered, values["eval"], strict=True):
             attributes.set_state(kept)
+        self.gradients.set_state(values.get("loss_scale"))
 
     # -- training ----------------------------------------------------------------------------
 
@@ -243,18 +251,19 @@ class Loop:
         """Learn from some batches, as many in one call as can be."""
         while piece:
             done, overflowed = self._ahead.run(piece)
-            if done:
-                self._count_updates(done)
+            self._count(done)
             if overflowed:
                 self._leave_out(self.bound(len(piece[done].rows)))
                 self.train_measure.took(1)
-                done += 1
+                self._count(1)
             elif not done:
                 self.train_batch(piece[0])
-                done = 1
-            self.batches_done += done
-            self._total_batches += done
-            piece = piece[done:]
+                self._count(1)
+            piece = piece[max(done + overflowed, 1) :]
+
+    def _count(self, batches: int) -> None:
+        self.batches_done += batches
+        self._total_batches += batches
 
     def _save(self, is_last: bool) -> None:
         """Let a checkpoint be written; one due with the last batch waits for the epoch's end."""
@@ -264,49 +273,32 @@ class Loop:
             self._on_checkpoint()
 
     def train_batch(self, batch: Batch) -> None:
-        """Learn from one batch, or take its outputs alone where its gradient is not finite.
+        """Learn from one batch.
 
-        Raises NotFiniteError where its loss is not, or where the gradient is not and no smaller
-        scale can help; everything is then as before the batch.
+        Raises NotFiniteError where its loss is not; everything is then as before the batch. Where
+        a scale of the losses made a gradient overflow, the update alone is left out: the batch is
+        measured, and BatchNorm's averages stay where it has moved them.
         """
         bound = self.bound(len(batch.rows))
         self._fill(batch.rows, bound.data, bound.labels)
         bound.forward()
         if not self._seems_finite(bound):
             self._look_closer(bound)
-        for average, before in self._averages:
-            np.copyto(before, average)
+        if self.gradients.may_fail:
+            for average, before in self._averages:
+                np.copyto(before, average)
+        bound.scale(self.gradients.factor)
         bound.backward()
-        if self.scale.is_on and not self._gradients_are_finite():
-            self._leave_out(bound)
-        else:
-            if self._clip is not None:
-                self._clip_gradients(self._clip, bound)
+        if self.gradients.are_finite():
             self._update()
-            self._count_updates(1)
+        else:
+            self._leave_out(bound)
         self._add(bound, batch.pad)
 
-    def _gradients_are_finite(self) -> bool:
-        return all(map(is_finite, self.built.module.flat_gradients()))
-
     def _leave_out(self, bound: BoundBatch) -> None:
-        """Leave an update out because of its gradient, and go on with a smaller scale."""
-        if not self.scale.overflowed():
+        """Go on without an update (NotFiniteError where no lower scale is left to try)."""
+        if not self.gradients.leave_out():
             raise self._not_finite("gradient", bound)
-        self.built.module.mark_changed()  # BatchNorm's averages have moved
-        self._use_scale()
-
-    def _count_updates(self, updates: int) -> None:
-        """Take note of updates with a finite gradient."""
-        before = self.scale.value
-        self.scale.succeeded(updates)
-        if self.scale.value != before:
-            self._use_scale()
-
-    def _use_scale(self) -> None:
-        """Let the optimizer take the scale out of the gradients again."""
-        if self.scale.is_on:
-            self.built.module.optimizer.rescale_grad = self._rescale_grad / self.scale.value
 
     def _look_closer(self, bound: BoundBatch) -> None:
         """Raise unless it was only the square of an output that overflowed, not a loss."""
@@ -325,29 +317,20 @@ class Loop:
         if what == "gradient":
             for average, before in self._averages:
                 np.copyto(average, before)
-        return NotFiniteError(what, self.epoch + 1, self.batches_done + 1, tensor, self._advice())
+        advice = self._advice(what)
+        return NotFiniteError(what, self.epoch + 1, self.batches_done + 1, tensor, advice)
 
-    def _advice(self) -> str:
+    def _advice(self, what: str) -> str:
         spec = self.built.spec
         tries = ["a lower learning rate"]
+        scale = self.gradients.scale
+        if what == "gradient" and scale is not None and not scale.is_dynamic:
+            tries.insert(0, "a smaller fit.loss_scale, or dynamic,")
         if spec.data.features.scale == "none":
             tries.append("data.features: {scale: standard}")
         if spec.fit.clip_global_norm is None:
             tries.append("fit.clip_global_norm")
         return " or ".join(tries)
-
-    def _clip_gradients(self, limit: float, bound: BoundBatch) -> None:
-        """Scale all gradients so that their rescaled norm, taken together, is at most `limit`."""
-        grads = self.built.module.flat_gradients()
-        norm = float(np.sqrt(sum(float(np.dot(grad, grad)) for grad in grads)))
-        if not np.isfinite(norm):  # the squares may overflow where the gradient does not
-            norm = float(np.sqrt(sum(np.square(grad, dtype=np.float64).sum() for grad in grads)))
-        if not np.isfinite(norm):
-            raise self._not_finite("gradient", bound)
-        norm *= abs(self.built.module.optimizer.rescale_grad)
-        if norm > limit:
-            for grad in grads:
-                np.multiply(grad, limit / norm, grad)
 
     # -- evaluation --------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The factor that losses are multiplied by, so that gradients in half precision do not vanish."""
+"""The factor on losses that keeps small float16 gradients from becoming zero."""
 
 from __future__ import annotations
 
@@ -6,67 +6,78 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-FIRST, LEAST, MOST = 2.0**16, 1.0, 2.0**24
-# Updates in a row without an overflow after which the scale is doubled.
+DYNAMIC = "dynamic"
+
+BEGIN, LEAST, MOST = 2.0**16, 1.0, 2.0**24
+# Updates in a row without an overflow after which a dynamic scale is doubled.
 WINDOW = 2000
 
 
 class LossScale:
-    """A scale of the loss that stays as given, or finds its way.
+    """The scale of the coming batch: a fixed number, or one that follows overflows.
 
-    A ``dynamic`` one behaves as that of MXNet 1.9.1's mixed precision: it begins at 65,536, is
-    halved (to 1 at least) by every gradient that is not finite, whose update is left out, and
-    doubled (to 16,777,216 at most) after 2,000 updates in a row without one.
+    A dynamic scale begins at 2**16. Where a gradient is not finite it is halved, to 1 at least;
+    after 2000 updates in a row without such a one it is doubled, to 2**24 at most.
+
+    Source: `LossScaler` of MXNet's AMP (1.9.1), whose numbers these are. There a new scale takes
+    hold one batch later, so that the batch after an overflow mostly overflows too; and it falls
+    below 1.
 
     Parameters
     ----------
-    setting : a number, ``dynamic``, or None: no scale.
+    setting : ``dynamic`` or the number.
 
     Attributes
     ----------
-    is_on : whether there is any.
-    value : the scale; powers of two change no digit of a gradient.
-    left_out : updates left out since it was last set to 0.
+    value : the scale.
+    is_dynamic : whether it follows overflows.
+
+    >>> scale = LossScale("dynamic")
+    >>> scale.overflowed(), scale.value
+    (True, 32768.0)
+    >>> scale.succeeded(scale.room())
+    >>> scale.value
+    65536.0
     """
 
-    def __init__(self, setting: float | str | None) -> None:
-        self.is_on, self._is_dynamic = setting is not None, setting == "dynamic"
-        self.value = 1.0 if setting is None else FIRST if setting == "dynamic" else float(setting)
-        self.left_out = 0
-        self._in_a_row = 0
+    def __init__(self, setting: float | str) -> None:
+        self.is_dynamic = setting == DYNAMIC
+        self.value = BEGIN if self.is_dynamic else float(setting)
+        self._count = 0
 
-    def can_fall(self) -> bool:
-        """Whether a smaller scale may be tried."""
-        return self._is_dynamic and self.value > LEAST
+    @property
+    def can_be_halved(self) -> bool:
+        """Whether an overflow lowers it, so that training may go on."""
+        return self.is_dynamic and self.value > LEAST
 
     def overflowed(self) -> bool:
-        """Take note of a gradient that is not finite; False where a smaller scale is no help."""
-        if not self.can_fall():
+        """Take note of a gradient that is not finite.
+
+        False, and nothing has changed, where the scale is fixed or 1 already.
+        """
+        if not self.can_be_halved:
             return False
-        self.value = max(self.value / 2, LEAST)
-        self._in_a_row = 0
-        self.left_out += 1
+        self.value, self._count = max(self.value / 2, LEAST), 0
         return True
 
-    def succeeded(self, updates: int = 1) -> None:
-        """Take note of updates with finite gradients, `room` at most."""
-        if not self._is_dynamic:
+    def succeeded(self, count: int = 1) -> None:
+        """Take note of `count` updates in a row."""
+        if not self.is_dynamic:
             return
-        self._in_a_row += updates
-        if self._in_a_row >= WINDOW:
-            self.value = min(self.value * 2, MOST)
-            self._in_a_row = 0
+        self._count += count
+        while self._count >= WINDOW:
+            self._count -= WINDOW
+            self.value = min(2 * self.value, MOST)
 
     def room(self) -> int:
-        """Return how many updates may come before the scale changes by itself."""
-        return WINDOW - self._in_a_row if self._is_dynamic else sys.maxsize
+        """Return after how many further updates in a row it might be doubled, 1 at least."""
+        return WINDOW - self._count if self.is_dynamic else sys.maxsize
 
     def state(self) -> dict[str, Any]:
-        """Return where it stands."""
-        return {"value": self.value, "in_a_row": self._in_a_row, "left_out": self.left_out}
+        """Return what it takes to go on from here."""
+        return {"dynamic": self.is_dynamic, "value": self.value, "count": self._count}
 
     def set_state(self, values: Mapping[str, Any]) -> None:
-        """Take over what `state` of a dynamic scale returned; another one stays as it is given."""
-        if self._is_dynamic and values:
-            self.value, self._in_a_row = float(values["value"]), int(values["in_a_row"])
-            self.left_out = int(values["left_out"])
+        """Take over what `state` returned; nothing of it where one of the two is fixed."""
+        if self.is_dynamic and values["dynamic"]:
+            self.value, self._count = float(values["value"]), int(values["count"])

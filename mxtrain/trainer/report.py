@@ -55,7 +55,8 @@ class RunInfo:
 
     `network` is the network in a line, its nodes separated by `` -> `` where they form a chain.
     `classes` are the class names behind the numbers of each label input that has any. `resumed`
-    says, in words, where a run goes on that was begun before.
+    says, in words, where a run goes on that was begun before. `extra_columns` are the keys of
+    `EpochRow.extra`.
     """
 
     config: str
@@ -84,6 +85,7 @@ class RunInfo:
     notes: tuple[str, ...] = ()
     weights: WeightsInfo | None = None
     resumed: str = ""
+    extra_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,8 @@ class Progress:
 class EpochRow:
     """A finished epoch. `train` and `eval` map shown metric names to values, ``loss`` first.
 
-    With a scale of the loss, `loss_scale` is where it stands and `left_out` how many updates were
-    left out, since their gradient was not finite.
+    `extra` has what only some runs tell: where losses are scaled, ``loss_scale`` as it is now and
+    ``skipped_updates``, those of the epoch that were left out.
     """
 
     epoch: int
@@ -116,8 +118,7 @@ class EpochRow:
     seconds: float
     best: bool = False
     lr_changes: tuple[tuple[int, float], ...] = ()
-    loss_scale: float | None = None
-    left_out: int = 0
+    extra: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,8 @@ class RunResult:
     `weights` is the file in `output` with the weights the run ends with: those of the best epoch
     where they were `restored` (by early stopping), else the latest. `reason` may have several
     lines. `profile` is there if it was asked for. `signal` is the one that stopped the run.
+    `skipped_updates` were left out since a gradient overflowed; `loss_scale` is the latest, None
+    where losses are not scaled.
     """
 
     status: str
@@ -183,6 +186,8 @@ class RunResult:
     reason: str = ""
     profile: Profiled | None = None
     signal: int = 0
+    skipped_updates: int = 0
+    loss_scale: float | None = None
 
 
 class Reporter(Protocol):

@@ -17,6 +17,7 @@ from mxtrain.trainer import folder as folders
 from mxtrain.trainer.changes import NOTHING, Change, changes
 from mxtrain.trainer.damage import check_files, repairs, spared
 from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.gradients import COLUMNS as EXTRA
 from mxtrain.trainer.kept_metrics import KeptMetrics, read_metrics
 from mxtrain.trainer.position import STATE, WEIGHTS, Position
 
@@ -156,7 +157,7 @@ class Stored:
         table = self.metrics.contents[folders.METRICS_CSV]
         if table:
             before = next(csv.reader(table.decode().splitlines()))
-            if before != columns:
+            if _measured(before) != _measured(columns):
                 raise SetupError(
                     f"metrics cannot change within a run: {folder / folders.METRICS_CSV} has the "
                     f"columns {', '.join(before)}, now they would be {', '.join(columns)}; "
@@ -202,6 +203,11 @@ class Stored:
         if "train" in sides:
             self.state.values["loop"]["carried"] = []
         self.notes.append(text)
+
+
+def _measured(columns: Iterable[str]) -> list[str]:
+    """Return the columns that stay the same however a run goes on."""
+    return [name for name in columns if name not in EXTRA]
 
 
 def read(found: Found, position: Position, spec: RunSpec, force: bool) -> Stored:

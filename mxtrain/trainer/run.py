@@ -19,6 +19,7 @@ from mxtrain.trainer.checkpoints import Checkpoints
 from mxtrain.trainer.errors import InterruptError, NotFiniteError, UnwritableError
 from mxtrain.trainer.files import RunFolder
 from mxtrain.trainer.fingerprint import data_facts, versions
+from mxtrain.trainer.gradients import LOSS_SCALE
 from mxtrain.trainer.lock import locked
 from mxtrain.trainer.loop import Loop
 from mxtrain.trainer.pieces import Pieces
@@ -241,9 +242,8 @@ class _Run:
         trained = time.perf_counter() - started
         train = self.loop.train_measure.values()
         evaluated = self.loop.evaluate()
-        scale = self.loop.scale
-        scaled, left_out = (scale.value, scale.left_out) if scale.is_on else (None, 0)
-        lr_changes = self.rates.changes(self.loop.batches_done)
+        lr_changes = self.rates.changes(self.loop.updates_done)
+        extra = self.loop.gradients.values()
         self.loop.begin(epoch + 1)
         is_best = self.best.see(epoch + 1, train, evaluated, self.built.module)
         row = EpochRow(
@@ -255,13 +255,10 @@ class _Run:
             seconds=time.perf_counter() - started,
             best=is_best,
             lr_changes=lr_changes,
-            loss_scale=scaled,
-            left_out=left_out,
+            extra=extra,
         )
         self._write(row)
         self.reporter.epoch(row)
-        if left_out:
-            self._notice(describe.left_out(row))
 
     def _write_row(self, row: EpochRow) -> None:
         self.files.add_metrics(row)
@@ -348,6 +345,8 @@ class _Run:
             reason=reason,
             profile=self._profiled(),
             signal=self.stop.number,
+            skipped_updates=self.loop.gradients.skipped,
+            loss_scale=self.loop.gradients.values().get(LOSS_SCALE),
         )
         try:
             self.files.log(describe.result_lines(result))

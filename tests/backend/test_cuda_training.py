@@ -23,7 +23,6 @@ from mxtrain.backend.numpy import Taken
 from mxtrain.cli import command_line
 from mxtrain.config import load
 from mxtrain.errors import MXNetError
-from mxtrain.trainer import loss_scale
 from mxtrain.trainer.build import add_optimizer, build
 from mxtrain.trainer.errors import NotFiniteError
 from mxtrain.trainer.loop import Loop
@@ -117,34 +116,6 @@ def test_captured_steps_give_the_bits_of_single_ones(
     for array, wanted in zip(weights, singly, strict=True):
         assert array.tobytes() == wanted.tobytes()
     assert values == values_singly
-
-
-@needs_compiler
-def test_updates_left_out_are_those_of_single_steps(
-    tmp_path: Path, device: HostDevice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loss_scale, "FIRST", 2.0**128)  # more than float32 can hold
-    monkeypatch.setattr(loss_scale, "WINDOW", 5)
-    monkeypatch.setattr(loss_scale, "MOST", 2.0**127)
-    left_out = []
-    results = []
-    for captured in (True, False):
-        with monkeypatch.context() as patch:
-            if not captured:
-                patch.setattr("mxtrain.trainer.ahead.Ahead.run", lambda self, batches: NONE)
-            loop = loop_of(tmp_path, "cupy", "fit.loss_scale=dynamic")
-            loop.train_epoch(0)
-            left_out.append(loop.scale.left_out)
-            results.append(trained(loop, 2))
-            results.append((loop.scale.state(), loop.built.module.optimizer.num_update))
-    assert left_out[0] == left_out[1] > 1
-    assert device.replays
-    (weights, values), state, (singly, values_singly), state_singly = results
-    for array, wanted in zip(weights, singly, strict=True):
-        assert np.isfinite(array).all()
-        assert array.tobytes() == wanted.tobytes()
-    assert values == values_singly
-    assert state == state_singly
 
 
 HALF = """\

@@ -93,7 +93,7 @@ def test_bits_are_those_of_one_batch_after_the_other(
     assert max(calls) > 1
     with monkeypatch.context() as patch:
         patch.setattr(ahead.Ahead, "length", lambda self, limit: 1)
-        patch.setattr(ahead.Ahead, "run", lambda self, batches: Taken(0, False))
+        patch.setattr(ahead.Ahead, "run", lambda self, batches: ahead.NONE)
         other = loop_of(tmp_path, NETWORK, *overrides)
         one_by_one, values_one_by_one = trained(other)
     for array, wanted in zip(weights, one_by_one, strict=True):

@@ -176,11 +176,11 @@ def _drive(  # type: ignore[no-untyped-def]
         _call_each(forward)
         if not _is_finite(looked_at):
             return step
-        _call_each(backward)
         for entry in range(word_of(copies, 0)):
             source, target = word_of(copies, 1 + 3 * entry), word_of(copies, 2 + 3 * entry)
             width = word_of(copies, 3 + 3 * entry)
             move(target + step * width, source, width)
+        _call_each(backward)
         if not _is_finite(gradients):
             return -1 - step
         for entry in range(word_of(rules, 0)):

@@ -182,10 +182,12 @@ class DeviceSteps:
             *launched(gather(of, to, rows, counter, scaling) for of, to, scaling in self._gathered),
             *forward,
             *launched(look(array, halt) for array in parts.looked_at),
-            *backward,
+            # Before a gradient can halt the rest: its batch counts, and products of later steps,
+            # which nothing halts, would write over its outputs.
             *launched(
                 keep(array, place, counter) for array, place in zip(parts.kept, places, strict=True)
             ),
+            *backward,
             *launched(look(array, halt, GRADIENTS) for array in parts.gradients),
             *updates,
             *launched([move_on(counter)]),
