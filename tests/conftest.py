@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import settings
 
 from mxtrain import backend
+
+sys.path.insert(0, str(Path(__file__).parent / "backend"))
+import cuda_on_host
 
 # How long an example takes says more about what else the machine does than about the code.
 # Examples are the same in every run; HYPOTHESIS_PROFILE=explore draws new ones.
@@ -24,9 +28,40 @@ os.environ.setdefault(
 )
 
 
-@pytest.fixture(params=backend.installed())
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that puts a stand-in in place of a GPU."""
+    text = "let the backend 'cupy' run on this machine's processor, its kernels compiled for that"
+    parser.addoption("--cuda-on-host", action="store_true", help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the stand-in in place before tests ask which backends there are."""
+    if config.getoption("--cuda-on-host"):
+        patch = pytest.MonkeyPatch()
+        config.add_cleanup(patch.undo)
+        cuda_on_host.put_in_place(patch)
+        config.pluginmanager.register(cuda_on_host.Plugin())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for `each_backend` once on every backend that is there.
+
+    Tests marked ``also_on_host`` run on a stand-in for a GPU where none is there.
+    """
+    if "each_backend" in metafunc.fixturenames:
+        names: list[Any] = list(backend.installed())
+        marked = metafunc.definition.get_closest_marker("also_on_host") is not None
+        if marked and "cupy" not in names:
+            names.append(pytest.param("cupy", id="on-host", marks=cuda_on_host.needs_compiler))
+        metafunc.parametrize("each_backend", names, indirect=True)
+
+
+@pytest.fixture
 def each_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test once on every backend that is installed."""
+    if request.param not in backend.installed():
+        cuda_on_host.put_in_place(monkeypatch)
+        request.addfinalizer(backend._get.cache_clear)
     monkeypatch.setenv(backend.VARIABLE, request.param)
     return str(request.param)
 

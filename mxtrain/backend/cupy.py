@@ -12,8 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from mxtrain.backend.compiled.lines import GPU, Product, Reduction, Transposition, Uniform
-from mxtrain.backend.compiled.source import grouped
+from mxtrain.backend.compiled.lines import (
+    GPU,
+    Product,
+    Reduction,
+    Transposition,
+    Uniform,
+    grouped,
+)
 from mxtrain.backend.cuda.batches import Products
 from mxtrain.backend.cuda.device import BeginStep, Device, Launch, Multiply
 from mxtrain.backend.cuda.pieces import address_of, pointwise, reduction, transposition

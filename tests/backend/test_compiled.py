@@ -23,9 +23,11 @@ from mxtrain.backend.compiled.lines import (
     Product,
     Reduction,
     Transposition,
+    grouped,
+    joined,
     read_line,
 )
-from mxtrain.backend.compiled.source import Regions, Writer, grouped, joined
+from mxtrain.backend.compiled.source import Regions, Writer
 from mxtrain.backend.formula import BINARY, UNARY
 from mxtrain.backend.numpy import greater_of, lesser_of, run
 from mxtrain.errors import MXNetError

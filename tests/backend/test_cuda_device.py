@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -184,3 +185,11 @@ def test_a_product_is_the_blas_of_the_device(cupy: Cupy) -> None:
     out = backend.zeros((2, 2), np.float32)
     run(backend.join([(np.dot, (left, right, out))])[0])
     np.testing.assert_array_equal(out, left @ right)
+
+
+def test_the_backend_needs_neither_numba_nor_llvmlite() -> None:
+    """Who installs ``mxtrain[cupy]`` has neither."""
+    without = "sys.modules['numba'] = sys.modules['llvmlite'] = None"
+    code = f"import sys; {without}; import mxtrain.backend.cupy, mxtrain.backend.cuda.steps"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -58,6 +58,7 @@ def assert_pairs(got: Any, want: Any, tolerance: float) -> None:
     )
 
 
+@pytest.mark.also_on_host
 @pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("name", PRESENT)
 def test_weights_after_every_epoch(name: str) -> None:
@@ -79,6 +80,7 @@ def test_weights_after_every_epoch(name: str) -> None:
             )
 
 
+@pytest.mark.also_on_host
 @pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("name", PRESENT)
 def test_metrics(name: str) -> None:
@@ -140,6 +142,7 @@ def assert_double_precision(name: str, done: Repeated, tolerance: float) -> None
         assert_pairs(got, recorded, tolerance)
 
 
+@pytest.mark.also_on_host
 @pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize("name", DOUBLE)
 def test_double_precision(name: str) -> None:

@@ -159,6 +159,7 @@ def text_differences(got: Any, want: str, place: str) -> list[str]:
     return [] if same else [f"{place}: {got!r}, recorded {want!r}"]
 
 
+@pytest.mark.also_on_host
 @pytest.mark.usefixtures("each_backend")
 @pytest.mark.parametrize(
     "name", [n for n in PROGRAMS if n not in {*DIFFERS_ON_PURPOSE, *OPERATORS_NOT_YET_THERE}]

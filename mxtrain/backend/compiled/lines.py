@@ -191,6 +191,11 @@ def is_same(one: Array, other: Array) -> bool:
     return all(step == twin for length, step, twin in strides if length != 1)
 
 
+def place_of(array: Array, arrays: Sequence[Array]) -> int | None:
+    """Return the number of the same elements among `arrays`."""
+    return next((i for i, other in enumerate(arrays) if is_same(array, other)), None)
+
+
 def _address(array: Array) -> int:
     address: int = array.__array_interface__["data"][0]
     return address
@@ -213,6 +218,51 @@ def may_join(group: Sequence[Pointwise], piece: Pointwise) -> bool:
         if any(_clash(piece.target, array) for array in other.operands):
             return False
     return True
+
+
+def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Put neighbouring element-wise pieces together that can share their loops."""
+    groups: list[list[Any]] = []
+    for piece in pieces:
+        follows = bool(groups) and isinstance(groups[-1][0], Pointwise)
+        if follows and isinstance(piece, Pointwise) and may_join(groups[-1], piece):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return groups
+
+
+def arrays_of(piece: Piece) -> list[Array]:
+    """Return the arrays a piece touches."""
+    if isinstance(piece, Pointwise):
+        return [*piece.operands, piece.target]
+    if isinstance(piece, Product):
+        return [piece.left, piece.right, piece.target]
+    if isinstance(piece, Uniform):
+        return [piece.target]
+    return [piece.source, piece.target]
+
+
+def joined(arrays: Sequence[Array]) -> tuple[list[int], list[tuple[int, ...]]]:
+    """Return the lengths of as few loops as can walk over arrays of one shape, and their strides.
+
+    Strides are in elements, for each array one per loop. There is one loop at least.
+    """
+    lengths: list[int] = []
+    steps: list[list[int]] = []
+    for axis, length in enumerate(arrays[0].shape):
+        if length == 1:
+            continue
+        step = [array.strides[axis] // array.itemsize for array in arrays]
+        if lengths and all(o == s * length for o, s in zip(steps[-1], step, strict=True)):
+            lengths[-1] *= length
+            steps[-1] = step
+        else:
+            lengths.append(length)
+            steps.append(step)
+    if not lengths:
+        lengths, steps = [1], [[0] * len(arrays)]
+    return lengths, [tuple(step[i] for step in steps) for i in range(len(arrays))]
 
 
 def _reduction(ufunc: np.ufunc, arguments: Sequence[Any], limits: Limits) -> Reduction | None:

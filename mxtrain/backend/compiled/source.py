@@ -8,7 +8,6 @@ source.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
@@ -21,8 +20,10 @@ from mxtrain.backend.compiled.lines import (
     Reduction,
     Transposition,
     Uniform,
-    is_same,
-    may_join,
+    arrays_of,
+    grouped,
+    joined,
+    place_of,
 )
 from mxtrain.backend.compiled.products import DOUBLE, SHARED, SINGLE
 from mxtrain.backend.numpy import Array
@@ -311,29 +312,6 @@ class Writer:
         self._add(f"uniform_float32({arguments})")
 
 
-def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """Put neighbouring element-wise pieces together that can share their loops."""
-    groups: list[list[Any]] = []
-    for piece in pieces:
-        follows = bool(groups) and isinstance(groups[-1][0], Pointwise)
-        if follows and isinstance(piece, Pointwise) and may_join(groups[-1], piece):
-            groups[-1].append(piece)
-        else:
-            groups.append([piece])
-    return groups
-
-
-def arrays_of(piece: Piece) -> list[Array]:
-    """Return the arrays a piece touches."""
-    if isinstance(piece, Pointwise):
-        return [*piece.operands, piece.target]
-    if isinstance(piece, Product):
-        return [piece.left, piece.right, piece.target]
-    if isinstance(piece, Uniform):
-        return [piece.target]
-    return [piece.source, piece.target]
-
-
 def filled_in(op: str, kind: str, operands: Sequence[str]) -> str:
     """Return the text of an operation over operands of a type.
 
@@ -352,30 +330,3 @@ def _words(text: str) -> list[str]:
     import re
 
     return re.split(r"(?<![\w.])([Fabc])(?!\w)", text)
-
-
-def place_of(array: Array, arrays: Sequence[Array]) -> int | None:
-    """Return the number of the same elements among `arrays`."""
-    return next((i for i, other in enumerate(arrays) if is_same(array, other)), None)
-
-
-def joined(arrays: Sequence[Array]) -> tuple[list[int], list[tuple[int, ...]]]:
-    """Return the lengths of as few loops as can walk over arrays of one shape, and their strides.
-
-    Strides are in elements, for each array one per loop. There is one loop at least.
-    """
-    lengths: list[int] = []
-    steps: list[list[int]] = []
-    for axis, length in enumerate(arrays[0].shape):
-        if length == 1:
-            continue
-        step = [array.strides[axis] // array.itemsize for array in arrays]
-        if lengths and all(o == s * length for o, s in zip(steps[-1], step, strict=True)):
-            lengths[-1] *= length
-            steps[-1] = step
-        else:
-            lengths.append(length)
-            steps.append(step)
-    if not lengths:
-        lengths, steps = [1], [[0] * len(arrays)]
-    return lengths, [tuple(step[i] for step in steps) for i in range(len(arrays))]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mxtrain.backend.compiled.source import joined
+from mxtrain.backend.compiled.lines import joined
 from mxtrain.backend.cuda.expressions import TYPES, filled_in, literal
 from mxtrain.backend.cuda.kernel import Kernel, function
 from mxtrain.backend.cuda.numbers import converted, is_whole

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from mxtrain.backend.compiled.lines import Pointwise, Reduction, Transposition
-from mxtrain.backend.compiled.source import joined, place_of
+from mxtrain.backend.compiled.lines import Pointwise, Reduction, Transposition, joined, place_of
 from mxtrain.backend.cuda.expressions import TYPES, filled_in, gives_truth
 from mxtrain.backend.cuda.kernel import Kernel, function, over_elements
 from mxtrain.backend.cuda.numbers import converted

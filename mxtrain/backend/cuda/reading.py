@@ -13,8 +13,8 @@ import numpy as np
 
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, ON_TRUTH_VALUES
 from mxtrain.backend.compiled.lines import GPU, Piece, Pointwise, at_every_point
+from mxtrain.backend.compiled.lines import arrays_of as arrays_of_shared
 from mxtrain.backend.compiled.lines import read_line as read_shared
-from mxtrain.backend.compiled.source import arrays_of as arrays_of_shared
 from mxtrain.backend.cuda.batches import Products, read_matmul
 from mxtrain.backend.cuda.expressions import TYPES, gives_truth
 from mxtrain.backend.cuda.folds import read_fold
