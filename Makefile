@@ -15,12 +15,13 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	&& echo $$python && break; done)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-gpu lint format types pytest fuzz docs bench bench-peers kills clean
+.PHONY: help demo test test-gpu test-stand-in lint format types pytest fuzz docs bench bench-peers kills clean
 
 help:
 	@echo 'make demo     train on handwritten digits (installs what it needs into $(VENV))'
 	@echo 'make test     lint, types and all tests'
-	@echo 'make test-gpu what runs on every backend, on a GPU, with PYTHON=... as it is installed'
+	@echo 'make test-gpu tests and benchmarks on a GPU, with PYTHON=... as it is installed'
+	@echo 'make test-stand-in   these tests without a GPU: its kernels are compiled for the processor'
 	@echo 'make lint     ruff: rules and format'
 	@echo 'make types    mypy'
 	@echo 'make pytest   the tests alone'
@@ -48,6 +49,11 @@ types: $(VENV)/.installed-dev
 test-gpu:
 	@$(PYTHON) -c 'import sys; from mxtrain import backend; sys.exit(backend.problem("cupy") or 0)'
 	$(PYTHON) -m pytest -q -k cupy tests
+	$(PYTHON) benchmarks/bench.py gpu
+
+test-stand-in: $(VENV)/.installed-dev
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+		$(BIN)/pytest -q -n 2 --cuda-on-host -k cupy tests
 
 # One BLAS thread per worker: more would only wait for each other.
 pytest: $(VENV)/.installed-dev

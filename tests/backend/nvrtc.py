@@ -13,6 +13,8 @@ from typing import Any
 
 from mxtrain.backend.cuda.device import OPTIONS
 
+# What CuPy 14 adds (`test_cupy_adds_this_option`).
+ADDED = "-ftz=true"
 # The oldest devices that CUDA 12 and 13 both know, and those of today's data centres.
 ARCHITECTURES = ("compute_75", "compute_90")
 
@@ -30,7 +32,9 @@ def library() -> Any:
 def complaints(source: str, architecture: str) -> str:
     """Return why a kernel cannot be compiled as a device's would be; empty if it can."""
     nvrtc, program = library(), ctypes.c_void_p()
-    options = [option.encode() for option in (*OPTIONS, f"--gpu-architecture={architecture}")]
+    options = [
+        option.encode() for option in (*OPTIONS, ADDED, f"--gpu-architecture={architecture}")
+    ]
     given = (ctypes.c_char_p * len(options))(*options)
     text = source.encode()
     assert not nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, b"k.cu", 0, None, None)

@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from host_device import COMPILER, HostDevice
 
 import mxtrain as mx
 from mxtrain import backend
 from mxtrain.backend.cuda import device as devices
 from mxtrain.backend.cuda.device import Repeated
+from mxtrain.cli import command_line
 from mxtrain.config import load
 from mxtrain.console.quiet import QuietReporter
+from mxtrain.errors import MXNetError
 from mxtrain.trainer.build import add_optimizer, build
 from mxtrain.trainer.loop import Loop
 from mxtrain.trainer.resume import find
@@ -118,3 +121,23 @@ def test_steps_are_captured(tmp_path: Path, device: str) -> None:
     steps = loop._ahead._steps
     assert steps is not None
     assert type(steps._step) is not Repeated  # which a device falls back to
+
+
+def test_memory_there_is_not_is_named(device: str) -> None:
+    made = backend.get("cupy")
+    if not isinstance(made.device, devices.Device):
+        pytest.skip("the stand-in takes the memory of this machine")
+    shape = (1 << 30, 1 << 20)  # more than any address says
+    with pytest.raises(MXNetError) as caught:
+        made.empty(shape, np.float32)
+    text = str(caught.value)
+    assert f"{4 << 50:,} bytes" in text and str(shape) in text and "reduce data.batch_size" in text
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    given = ["fit", str(CONFIG), "--backend=cupy", "--device=99", "-o", str(tmp_path / "run")]
+    done = CliRunner().invoke(command_line, given)
+    assert done.exit_code == 2
+    if not devices.problem():
+        assert "there is no GPU 99" in done.output
+    assert not (tmp_path / "run").exists()

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+import nvrtc
 import pytest
 
 import mxtrain
@@ -173,3 +174,10 @@ def test_the_pathfinder_is_there_as_it_is_called() -> None:
         assert hasattr(pathfinder, each.name.rpartition(".")[2]), each.name
     assert takes(pathfinder.load_nvidia_dynamic_lib, 1, ())
     assert "abs_path" in pathfinder.LoadedDL.__annotations__
+
+
+@needs_cupy
+def test_cupy_adds_this_option() -> None:
+    from cupy.cuda import compiler
+
+    assert f"'{nvrtc.ADDED}'" in inspect.getsource(compiler)
