@@ -76,6 +76,7 @@ class HostDevice:
 
     number = 0
     math = "float32"
+    left = 1 << 40
 
     def __init__(self) -> None:
         self._folder = Path(os.environ["MXTRAIN_CACHE"]) / "host-kernels"
@@ -99,6 +100,9 @@ class HostDevice:
         )
 
     copied = Device.copied
+
+    def room(self) -> int:
+        return self.left
 
     def launch(self, kernel: Kernel, halt: int) -> Launch:
         return Launch(self._function(kernel.source), kernel, halt)

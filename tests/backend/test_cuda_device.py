@@ -67,20 +67,48 @@ class Stream:
         pass
 
 
+class Pool:
+    """Memory up to a limit, which may have been set from outside."""
+
+    outside = 0
+
+    def __init__(self, allocate: Any) -> None:
+        self.allocate, self.used, self.limit = allocate, 0, self.outside
+
+    def get_limit(self) -> int:
+        return self.limit
+
+    def set_limit(self, size: int) -> None:
+        self.limit = size
+
+    def used_bytes(self) -> int:
+        return self.used
+
+    def malloc(self, nbytes: int) -> Any:
+        if self.used + nbytes > self.limit:
+            raise OutOfMemoryError
+        self.used += nbytes
+        return self.allocate(nbytes)
+
+
 class Cupy:
     """What `Device` takes from CuPy."""
 
     def __init__(self) -> None:
-        self.host, self.refuses_capture, self.most = HostDevice(), False, 1 << 20
+        self.host, self.refuses_capture = HostDevice(), False
         self.blocks: list[np.ndarray] = []
         here = SimpleNamespace(use=lambda: None, __enter__=None)
         self.device = here
         memory = SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
-        runtime = SimpleNamespace(CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: 1)
+        runtime = SimpleNamespace(
+            CUDARuntimeError=CUDARuntimeError,
+            getDeviceCount=lambda: 1,
+            memGetInfo=lambda: (1 << 20, 1 << 22),
+        )
         self.cuda = SimpleNamespace(
             Device=lambda number: OneDevice(),
             Stream=lambda non_blocking: Stream(self),
-            MemoryPool=lambda allocate: SimpleNamespace(malloc=allocate),
+            MemoryPool=Pool,
             malloc_managed=self.malloc,
             alloc=lambda nbytes: SimpleNamespace(ptr=0x40),
             memory=memory,
@@ -88,8 +116,6 @@ class Cupy:
         )
 
     def malloc(self, nbytes: int) -> Any:
-        if nbytes > self.most:
-            raise OutOfMemoryError
         self.blocks.append(np.full(nbytes, 0xA5, np.uint8))
         return SimpleNamespace(ptr=self.blocks[-1].ctypes.data)
 
@@ -134,6 +160,18 @@ def test_no_room_is_told_with_size_and_advice(cupy: Cupy) -> None:
         MXNetError, match=r"no room for a buffer of 4,194,304 bytes \(shape .*batch"
     ):
         device.empty((1024, 1024), np.dtype("f"))
+
+
+@pytest.mark.parametrize(("outside", "left"), [(0, 1 << 20), (5000, 5000), (1 << 30, 1 << 20)])
+def test_there_is_room_for_what_the_device_has(
+    cupy: Cupy, monkeypatch: pytest.MonkeyPatch, outside: int, left: int
+) -> None:
+    """``CUPY_GPU_MEMORY_LIMIT`` may leave less."""
+    monkeypatch.setattr(Pool, "outside", outside)
+    device = Device()
+    assert device.room() == left - device.zero.nbytes
+    device.empty((100, 10), np.dtype("f"))
+    assert device.room() == left - device.zero.nbytes - 4000
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 30)), max_size=8))

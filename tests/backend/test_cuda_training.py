@@ -118,6 +118,25 @@ def test_captured_steps_give_the_bits_of_single_ones(
     assert values == values_singly
 
 
+@needs_compiler
+@pytest.mark.parametrize("scale", ["none", "standard"])
+def test_rows_the_device_has_no_room_for_are_gathered_by_the_host(
+    tmp_path: Path, device: HostDevice, scale: str
+) -> None:
+    loops, results = [], []
+    for left in (2 * 100 * 6 * 4, 2 * 100 * 6 * 4 - 1):  # as much again stays free
+        device.left = left
+        loops.append(loop_of(tmp_path, "cupy", f"data.features.scale={scale}"))
+        results.append(trained(loops[-1]))
+    here, there = ({len(rows) for rows in loop._ahead._steps._sources} for loop in loops)
+    assert here == {100}
+    assert there <= {8 * batches for batches in range(1, 13)}
+    (weights, values), (others, others_values) = results
+    for array, wanted in zip(others, weights, strict=True):
+        assert array.tobytes() == wanted.tobytes()
+    assert others_values == values
+
+
 HALF = """\
 symbol:
   - {op: Cast, dtype: float16}

@@ -124,7 +124,10 @@ class Device:
             workspace = cupy.cuda.alloc(blas.WORKSPACE)
             self._workspace = workspace  # the handle does not keep it alive
             self._blas = blas.Blas(blas.load(), self._stream.ptr, workspace.ptr)
-        self._pool = cupy.cuda.MemoryPool(cupy.cuda.malloc_managed)
+            self._pool = cupy.cuda.MemoryPool(cupy.cuda.malloc_managed)
+            # Managed memory beyond the device's own would be moved to and fro, at a crawl.
+            free, _ = cupy.cuda.runtime.memGetInfo()
+            self._pool.set_limit(size=min(free, self._pool.get_limit() or free))
         self._starts: list[int] = []
         self._ends: dict[int, int] = {}
         self._functions: dict[str, Callable[..., None]] = {}
@@ -151,6 +154,12 @@ class Device:
         self._remember(memory.ptr, nbytes)
         array: Array = np.asarray(_Block(memory, nbytes)).view(dtype).reshape(shape)
         return array
+
+    def room(self) -> int:
+        """Return how many bytes of memory are left."""
+        with self._device:
+            left: int = self._pool.get_limit() - self._pool.used_bytes()
+        return left
 
     def _remember(self, start: int, nbytes: int) -> None:
         """Note a block; within it there may have been others, which the pool has joined."""

@@ -95,8 +95,9 @@ class DeviceSteps:
     Parameters
     ----------
     device : where they run.
-    parts : what a step consists of. Rules run by a table and a counter (`DeviceSegment.launch`);
-        the rows of all data are copied to the device.
+    parts : what a step consists of. Rules run by a table and a counter (`DeviceSegment.launch`).
+        The rows of all data are copied to the device where they fit; elsewhere the host gathers
+        those of a call into memory of the device before each.
     passes : launches of forward and backward.
     drawn_by : the words of the device that random numbers are drawn by.
     """
@@ -109,10 +110,12 @@ class DeviceSteps:
         drawn_by: Sequence[Array],
     ) -> None:
         self._device, self._parts, self._passes, self._drawn_by = device, parts, passes, drawn_by
-        self._gathered = [
-            (device.copied(source), buffer, scaling and _copied(device, scaling))
-            for source, buffer, scaling in parts.gathered
-        ]
+        self._data = [source for source, _, _ in parts.gathered]
+        self._buffers = [buffer for _, buffer, _ in parts.gathered]
+        self._scalings = [each and _copied(device, each) for _, _, each in parts.gathered]
+        # The other half is for networks of other batch sizes, which may be bound later.
+        self._fits = sum(source.nbytes for source in self._data) <= device.room() // 2
+        self._sources = list(map(device.copied, self._data)) if self._fits else []
         self._counter, self._halt = self._words(1), self._words(1)
         self._targets = self._words(len(parts.kept))
         self._most = 0
@@ -134,7 +137,11 @@ class DeviceSteps:
         if len(rows) > self._most:
             self._capture(len(rows), [row.shape[1] for row in scalars])
         count = len(rows)
-        self._rows[: rows.size] = rows.reshape(-1)
+        if self._fits:
+            self._rows[: rows.size] = rows.reshape(-1)
+        else:
+            for source, staged in zip(self._data, self._sources, strict=True):
+                source.take(rows.reshape(-1), 0, staged[: rows.size], "clip")
         for table, values in zip(self._tables, scalars, strict=True):
             table[: values.size] = values.reshape(-1)
         self._targets[: len(targets)] = [address_of(target) for target in targets]
@@ -152,7 +159,11 @@ class DeviceSteps:
         """Make tables for so many steps, and capture the launches that read them."""
         device = self._device
         self._most = count
-        self._rows = self._words(count * self._parts.size)
+        number = count * self._parts.size
+        self._rows = self._words(number)
+        if not self._fits:
+            self._sources = [device.empty((number, *a.shape[1:]), a.dtype) for a in self._data]
+            self._rows[:] = np.arange(number)
         self._tables = [
             device.empty((max(count * width, 1),), np.dtype(np.float64)) for width in widths
         ]
@@ -179,7 +190,12 @@ class DeviceSteps:
             for rule, table in zip(parts.rules, self._tables, strict=True)
         ]
         return [
-            *launched(gather(of, to, rows, counter, scaling) for of, to, scaling in self._gathered),
+            *launched(
+                gather(of, to, rows, counter, scaling)
+                for of, to, scaling in zip(
+                    self._sources, self._buffers, self._scalings, strict=True
+                )
+            ),
             *forward,
             *launched(look(array, halt) for array in parts.looked_at),
             # Before a gradient can halt the rest: its batch counts, and products of later steps,
