@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cases import DEEP, NETWORKS, Network
+from cases import DEEP, GPU_NETWORKS, LARGE, NETWORKS, Network
 from options import Table
 from shown import number
 from sides import titles
 from timing import Spread, median_of, ratio
+from topics import gpu
 from topics.step import BARE, bare_of, floor_of
 from topics.updates import SHOWN, copies
 
@@ -24,6 +25,9 @@ COPY = 0.8
 UNBLOCKED = 2.0
 FIT = {FIRST: 1.4, SECOND: 1.1, THIRD: 1.1, FOURTH: 1.1}
 NUMBA_START_SECONDS = 1.5
+# On a GPU: times the speed of PyTorch eager and of the best peer, share of the products and copies.
+GPU_EAGER = {SECOND: 3.0, THIRD: 3.0}
+GPU_BEST, GPU_PRODUCTS, GPU_COPY = 1.0, 0.9, 0.85
 # Optimizers that look at norms, random numbers or whole matrices, or whose gradient is only summed.
 NOT_ELEMENTWISE = ("groupadagrad", "lamb", "lars", "muon", "sgld")
 
@@ -50,6 +54,7 @@ def outcomes(topics: Mapping[str, Any]) -> list[Outcome]:
     found += _updates(topics.get("updates", ()))
     found += _fits(topics.get("fit", ()))
     found += _starts(topics.get("startup", ()))
+    found += _on_gpu(topics.get("gpu") or {"steps": (), "updates": ()})
     return found
 
 
@@ -118,6 +123,30 @@ def _starts(cases: Any) -> Iterator[Outcome]:
         elif "kernels kept" in case["command"]:
             found = Spread.of(case["seconds"])
             yield Outcome(f"{case['command']}, seconds", NUMBA_START_SECONDS, found, most=True)
+
+
+def _on_gpu(data: Any) -> Iterator[Outcome]:
+    for network in GPU_NETWORKS:
+        for optimizer in TORCH:
+            seconds = _case(data["steps"], network, optimizer)
+            own = gpu.best_of(seconds, gpu.OWN)
+            if own is None:
+                continue
+            beside = f"{network.label}, {optimizer}"
+            if network in GPU_EAGER and "torch_gpu" in seconds:
+                found = ratio(seconds["torch_gpu"], own)
+                yield Outcome(f"CuPy beside PyTorch eager, {beside}", GPU_EAGER[network], found)
+            best = gpu.best_of(seconds, gpu.PEERS)
+            if best:
+                yield Outcome(f"CuPy beside the best peer, {beside}", GPU_BEST, ratio(best, own))
+            if network == LARGE:
+                found = ratio(seconds["products"], own)
+                yield Outcome(f"cuBLAS's products / step, {beside}", GPU_PRODUCTS, found)
+    for case in data["updates"]:
+        name, seconds = case["optimizer"], case["seconds"]
+        if len(seconds) == 2 and name not in NOT_ELEMENTWISE:
+            text = f"CuPy's update of {case['size']:,} weights beside a copy, {name}"
+            yield Outcome(text, GPU_COPY, ratio(seconds["copy"], seconds["cupy"]))
 
 
 def table(topics: Mapping[str, Any]) -> Table:

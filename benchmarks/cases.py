@@ -15,8 +15,8 @@ BATCHES = 8
 # other side of relu in one of two sides; from there on they are different runs. One more than the
 # batches, so that the first batch is seen again.
 COMPARED = 2 * BATCHES + 1
-# Floating-point operations of a call that runs several steps at once.
-CALL_OPERATIONS = 4e9
+# Floating-point operations of a call that runs several steps at once, on processors and on GPUs.
+CALL_OPERATIONS, GPU_CALL_OPERATIONS = 4e9, 4e12
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,9 @@ class Network:
         products = [a * b for a, b in pairwise(self.sizes)]
         return 2 * self.batch * (3 * sum(products) - products[0])
 
-    @property
-    def call(self) -> int:
+    def call(self, operations: float = CALL_OPERATIONS) -> int:
         """How many steps the sides take in a call that run several at once."""
-        return int(min(256, max(4, CALL_OPERATIONS // self.operations)))
+        return int(min(256, max(4, operations // self.operations)))
 
 
 class Rule(NamedTuple):
@@ -82,6 +81,7 @@ SGD = Rule("sgd", "SGD with momentum", 0.001, 0.0001, 0.9, 1)
 ADAM = Rule("adam", "Adam", 0.0002, 0.00001, 0.0, 2)
 RULES = (SGD, ADAM)
 DEEP = Network((*[64] * 21, 10), 32)
+LARGE = Network((784, 4096, 4096, 10), 4096)
 NETWORKS = (
     Network((20, 16, 2), 16),
     Network((64, 128, 64, 10), 32),
@@ -89,6 +89,7 @@ NETWORKS = (
     Network((784, 4096, 4096, 10), 512),
     DEEP,
 )
+GPU_NETWORKS = (*NETWORKS[1:4], LARGE)
 
 
 class Batch(NamedTuple):

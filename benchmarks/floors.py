@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -15,23 +16,34 @@ SQUARE = 2048
 SQUARE_OPERATIONS = 2 * SQUARE**3
 
 
+def products_of(
+    task: Task, placed: Callable[[Any], Any] = lambda array: array
+) -> list[tuple[Any, Any, Any]]:
+    """Return factors and results of the matrix products of forward and backward.
+
+    `placed` puts an array where the products are computed.
+    """
+    generator = np.random.default_rng(3)
+    rows = task.network.batch
+
+    def array(*shape: int) -> Any:
+        return placed(generator.standard_normal(shape, np.float32))
+
+    lines: list[tuple[Any, Any, Any]] = []
+    for number, (inputs, outputs) in enumerate(pairwise(task.network.sizes)):
+        data, weight, head = array(rows, inputs), array(outputs, inputs), array(rows, outputs)
+        lines.append((data, weight.T, array(rows, outputs)))
+        lines.append((head.T, data, array(outputs, inputs)))
+        if number:
+            lines.append((head, weight, array(rows, inputs)))
+    return lines
+
+
 class Products(Timed):
     """The matrix products of forward and backward, by NumPy's BLAS, into memory made beforehand."""
 
     def __init__(self, task: Task) -> None:
-        generator = np.random.default_rng(3)
-        rows = task.network.batch
-
-        def array(*shape: int) -> Any:
-            return generator.standard_normal(shape, np.float32)
-
-        self.lines: list[tuple[Any, Any, Any]] = []
-        for number, (inputs, outputs) in enumerate(pairwise(task.network.sizes)):
-            data, weight, head = array(rows, inputs), array(outputs, inputs), array(rows, outputs)
-            self.lines.append((data, weight.T, array(rows, outputs)))
-            self.lines.append((head.T, data, array(outputs, inputs)))
-            if number:
-                self.lines.append((head, weight, array(rows, inputs)))
+        self.lines = products_of(task)
 
     def steps(self, count: int) -> None:
         """Run the products of so many steps."""

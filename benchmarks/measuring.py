@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from cases import BATCHES, Task
 from floors import copy_arguments
 from options import Bench
-from sides import REFERENCE, SIDES, Entry
+from sides import SIDES, Entry, titles
 from timing import Contender, in_turns
 from workers import WorkerError
 
 TOLERANCE = 1e-4
+Floors = Callable[[Bench, Task], list[Contender]]
 
 
 def present(bench: Bench, entries: Sequence[Entry] = SIDES) -> list[Entry]:
@@ -33,9 +34,12 @@ def installed(bench: Bench, package: str, title: str) -> bool:
 
 
 def measured(
-    bench: Bench, task: Task, entries: Sequence[Entry], with_floors: bool = False
+    bench: Bench, task: Task, entries: Sequence[Entry], floors: Floors | None = None
 ) -> dict[str, Any]:
-    """Return losses, and seconds per step of every round, of the sides that train the task."""
+    """Return losses, and seconds per step of every round, of the sides that train the task.
+
+    `floors` makes what is measured beside them.
+    """
     bench.progress(f"  {task.label}")
     losses: dict[str, list[float]] = {}
     contenders: list[Contender] = []
@@ -43,7 +47,7 @@ def measured(
         contender = trained(bench, task, entry, losses)
         if contender is not None:
             contenders.append(contender)
-    if with_floors:
+    if floors is not None:
         contenders += floors(bench, task)
     in_turns(contenders, bench.options.rounds, bench.options.block)
     for contender in contenders:
@@ -65,7 +69,7 @@ def measured(
 def trained(
     bench: Bench, task: Task, entry: Entry, losses: dict[str, list[float]]
 ) -> Contender | None:
-    """Return a side that has shown that it trains the task as the reference does, or None.
+    """Return a side that has shown that it trains the task as the first one does, or None.
 
     Its losses are added to those of the sides before it.
     """
@@ -88,7 +92,7 @@ def trained(
 
 
 def disagreement(losses: dict[str, list[float]], key: str, compared: int) -> str:
-    """Return, in words, how losses differ too much from those of the reference, or nothing."""
+    """Return, in words, how losses differ too much from those of the first side, or nothing."""
     found = losses[key]
     if not all(map(math.isfinite, found)) or len(found) != compared:
         return f"losses are not finite: {found}"
@@ -96,18 +100,19 @@ def disagreement(losses: dict[str, list[float]], key: str, compared: int) -> str
         return f"the loss of a batch does not fall: {found[0]:.4f}, then {found[BATCHES]:.4f}"
     gap = largest_gap(losses, key)
     if gap > TOLERANCE:
-        return f"losses differ by {gap:.0e} from those of {REFERENCE.title} (at most {TOLERANCE})"
+        first = titles()[next(iter(losses))]
+        return f"losses differ by {gap:.0e} from those of {first} (at most {TOLERANCE})"
     return ""
 
 
 def largest_gap(losses: dict[str, list[float]], key: str) -> float:
-    """Return how far losses are from those of the reference, as a share of the first of them."""
-    reference = losses.get(REFERENCE.key, losses[key])
+    """Return how far losses are from those of the first side, as a share of the first of them."""
+    reference = next(iter(losses.values()))
     return max(abs(a - b) for a, b in zip(losses[key], reference, strict=True)) / reference[0]
 
 
-def floors(bench: Bench, task: Task) -> list[Contender]:
-    """Return the floors of a task, to be measured beside the sides."""
+def host_floors(bench: Bench, task: Task) -> list[Contender]:
+    """Return the floors of a task on the processor, to be measured beside the sides."""
     products, square = map(bench.workers.get, ("floors:Products", "floors:SquareProduct"))
     products.make(task)
     square.make()

@@ -8,6 +8,7 @@ import numpy as np
 from sides.base import Timed
 
 import mxtrain as mx
+from mxtrain import backend as backends
 
 # Settings without which an optimizer would have no state to move.
 SETTINGS = {
@@ -73,7 +74,7 @@ class Update(Timed):
 
     def __init__(self, name: str, size: int, backend: str) -> None:
         optimizer = created(name)
-        weight, grad = arrays(size)
+        weight, grad = map(backends.get(backend).from_host, arrays(size))
         if optimizer.has_rule:
             from mxtrain.optimizer.rule import BoundRule, Slot
 

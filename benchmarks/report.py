@@ -66,7 +66,7 @@ def markdown(results: dict[str, Any], pictures: Iterable[str] = ()) -> str:
     if overview.rows:
         lines += ["", *_table(overview, "##")]
     for key in KEYS:
-        if key in results["topics"]:
+        if results["topics"].get(key):
             lines += ["", f"## {topic(key).title}"]
             for table in topic(key).tables(results["topics"][key]):
                 lines += ["", *_table(table, "###")]

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from host_device import COMPILER
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SIDES = """
@@ -25,6 +26,51 @@ for rule in RULES:
         losses = made.losses(task.compared)
         found.append([rule.name, losses, made.measure(2 * made.stride), made.losses(1)[0]])
 print(json.dumps(found))
+"""
+ON_A_GPU = """
+import json, sys
+from types import SimpleNamespace
+sys.path[:0] = sys.argv[1:]
+import numpy as np
+import pytest
+from cuda_on_host import put_in_place
+put_in_place(pytest.MonkeyPatch())
+
+class Device:
+    id = 0
+    def synchronize(self):
+        pass
+
+properties = {"name": b"a device", "totalGlobalMem": 80 * 2**30}
+runtime = SimpleNamespace(
+    getDeviceProperties=lambda number: properties,
+    driverGetVersion=lambda: 13000, runtimeGetVersion=lambda: 12090,
+)
+sys.modules["cupy"] = SimpleNamespace(
+    __spec__=True, dot=np.dot, asarray=np.asarray, ones=np.ones, zeros=np.zeros,
+    copyto=np.copyto, cuda=SimpleNamespace(Device=Device, runtime=runtime),
+)
+import workers
+from cases import NETWORKS, RULES, Network
+from options import Bench, Options
+from topics import gpu
+
+class Worker:
+    def __init__(self, target):
+        self.target, self.held = target, []
+    def make(self, *arguments):
+        return workers._answer(self.held, self.target, "make", arguments)
+    def call(self, method, *arguments):
+        return workers._answer(self.held, self.target, method, arguments)
+    def drop(self):
+        self.held.clear()
+
+workers.Worker = Worker  # in this process, where there is a stand-in for a device
+Network.call = lambda self, operations=0: 6  # the stand-in is slow
+gpu.GPU_NETWORKS, gpu.FEW_WEIGHTS = NETWORKS[:1], 1000
+bench = Bench(Options(rounds=2, block=1e-4, quick=True), workers.Workers())
+data = gpu.measure(bench)
+print(json.dumps([data, bench.notices, bench.failures]))
 """
 SECONDS = {
     "numpy": [3e-5, 2e-5, 4e-5],
@@ -82,6 +128,29 @@ def test_own_sides_train_alike() -> None:
         assert losses[8] < losses[0]  # the same batch
         assert 0 < last < losses[0]
         assert seconds > 0
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to stand in for a device")
+def test_own_sides_train_alike_on_a_stand_in_for_a_gpu(tmp_path: Path) -> None:
+    folders = [str(BENCHMARKS), str(Path(__file__).parent / "backend")]
+    command = [sys.executable, "-c", ON_A_GPU, *folders]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    data, _, failures = json.loads(done.stdout)
+    assert not failures
+    assert data["facts"]["device"] == "a device"
+    for case in data["steps"]:
+        assert {"cupy_call", "cupy", "products", "copy"} <= set(case["seconds"])
+        assert set(case["losses"]) == {"cupy_call", "cupy"}
+    names = {case["optimizer"] for case in data["updates"]}
+    assert {"adam", "sgd", "ftrl"} <= names and "muon" not in names
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({**RESULTS, "topics": {"gpu": data}}))
+    subprocess.run([sys.executable, BENCHMARKS / "bench.py", "--again", path], check=True)
+    text = path.with_suffix(".md").read_text()
+    assert "| device | a device |" in text
+    assert "CuPy's update of 1,000 weights beside a copy, adam | at least 0.85" in text
+    assert "| mxtrain, CuPy, epoch in a call |" in text
 
 
 def test_report_of_results(tmp_path: Path) -> None:

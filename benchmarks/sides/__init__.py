@@ -1,4 +1,7 @@
-"""The sides that are measured beside each other. A new peer is a file and a line of `SIDES`."""
+"""The sides that are measured beside each other.
+
+A new peer is a file and a line of `SIDES`, or of `GPU_SIDES`, which run on a GPU.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,16 @@ SIDES = (
     Entry("sklearn", "scikit-learn MLPClassifier", "sides.sklearn_mlp:SklearnMlp", ("sklearn",)),
     Entry("thinc", "thinc", "sides.thinc_mlp:ThincMlp", ("thinc",)),
 )  # fmt: skip
-REFERENCE = SIDES[0]
+GPU_SIDES = (
+    Entry("cupy_call", "mxtrain, CuPy, epoch in a call", "sides.mxtrain_call:CupyCall", ("cupy",)),
+    Entry("cupy", "mxtrain, CuPy, step by step", "sides.mxtrain_step:CupyStep", ("cupy",)),
+    Entry("torch_gpu", "PyTorch eager, fused optimizer", "sides.torch_gpu:TorchGpu", ("torch",)),
+    Entry("torch_graphs", "PyTorch compiled with CUDA graphs, fused optimizer",
+          "sides.torch_gpu:TorchGraphs", ("torch",)),
+    Entry("jax_gpu", "JAX jit, epoch in one scan", "sides.jax_gpu:JaxScanGpu", ("jax",)),
+)  # fmt: skip
 
 
 def titles() -> dict[str, str]:
     """Return the title of each side by its key."""
-    return {entry.key: entry.title for entry in SIDES}
+    return {entry.key: entry.title for entry in (*SIDES, *GPU_SIDES)}

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from cases import BATCHES, Task
+from cases import BATCHES, CALL_OPERATIONS, Task
 
 from sides.base import Side
 from sides.jax_network import initial, training_step
@@ -16,8 +16,10 @@ from sides.jax_network import initial, training_step
 class JaxScan(Side):
     """`stride` steps in a call."""
 
+    operations = CALL_OPERATIONS
+
     def __init__(self, task: Task) -> None:
-        self.stride = task.network.call
+        self.stride = task.network.call(self.operations)
         step = training_step(task)
         self.epoch = jax.jit(lambda carried, xs: jax.lax.scan(step, carried, xs), donate_argnums=0)
         self.carried = initial(task)

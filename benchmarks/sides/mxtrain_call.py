@@ -1,11 +1,14 @@
-"""mxtrain on Numba, many steps in one compiled call, as `mxtrain fit` trains small networks."""
+"""mxtrain, many steps in a call: compiled for the processor, or captured on a GPU.
+
+So does `mxtrain fit` train wherever all of a step is compiled.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from cases import BATCHES, Task, cross_entropy
+from cases import BATCHES, CALL_OPERATIONS, GPU_CALL_OPERATIONS, Task, cross_entropy
 
 from mxtrain import backend as backends
 from mxtrain.backend.numpy import StepParts
@@ -13,12 +16,16 @@ from sides.base import Side
 from sides.mxtrain_step import bound_module
 
 
-class NumbaCall(Side):
-    """The compiled driver over the plan of a bound module and its update rules."""
+class Call(Side):
+    """The driver of a backend over the plan of a bound module and its update rules."""
+
+    name: str
+    operations: float
 
     def __init__(self, task: Task) -> None:
-        self.stride, size = task.network.call, task.network.batch
-        self.module = bound_module(task, "numba")
+        self.stride, size = task.network.call(self.operations), task.network.batch
+        self.backend = backends.get(self.name)
+        self.module = bound_module(task, self.name)
         executor = self.module.executor
         buffers = [np.asarray(executor.arg_dict[name]) for name in ("data", "softmax_label")]
         batches = task.batches()
@@ -48,7 +55,7 @@ class NumbaCall(Side):
             kept=kept,
             step=self.module.random.steps.of(True),
         )
-        steps = backends.get("numba").steps(parts)
+        steps = self.backend.steps(parts)
         if steps is None or updates is None:
             raise NotImplementedError("not every line of this network is compiled")
         return steps
@@ -74,7 +81,24 @@ class NumbaCall(Side):
     def losses(self, count: int) -> list[float]:
         """Take steps in one call and return the loss of each."""
         first = self.done
-        outputs = np.empty((count, *self.output.shape), np.float32)
+        outputs = self.backend.empty((count, *self.output.shape), np.float32)
         self._run(self.drivers[1], count, [outputs])
         labels = [self.label[self.rows[number % BATCHES]] for number in range(first, self.done)]
         return [cross_entropy(*pair) for pair in zip(outputs, labels, strict=True)]
+
+
+class NumbaCall(Call):
+    """One compiled function, which calls the BLAS."""
+
+    name, operations = "numba", CALL_OPERATIONS
+
+
+class CupyCall(Call):
+    """Captured steps, which a GPU repeats."""
+
+    name, operations = "cupy", GPU_CALL_OPERATIONS
+
+    @classmethod
+    def refusal(cls, *arguments: Any) -> str:
+        """Return why there is no GPU to run on."""
+        return backends.problem(cls.name)

@@ -9,6 +9,7 @@ import numpy as np
 from cases import Network, Task, cross_entropy
 
 import mxtrain as mx
+from mxtrain import backend as backends
 from sides.base import Side
 
 
@@ -77,3 +78,14 @@ class NumbaStep(MxtrainStep):
     """On the Numba backend."""
 
     backend = "numba"
+
+
+class CupyStep(MxtrainStep):
+    """On the CuPy backend."""
+
+    backend = "cupy"
+
+    @classmethod
+    def refusal(cls, *arguments: Any) -> str:
+        """Return why there is no GPU to run on."""
+        return backends.problem(cls.backend)

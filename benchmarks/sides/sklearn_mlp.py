@@ -24,7 +24,7 @@ class SklearnMlp(Side):
 
     def __init__(self, task: Task) -> None:
         network = task.network
-        self.stride = network.call
+        self.stride = network.call()
         self.batches, self.size = task.batches(), network.batch
         self.model = MLPClassifier(
             network.sizes[1:-1],

@@ -14,15 +14,18 @@ from sides.base import Side
 class TorchEager(Side):
     """A network of Linear and ReLU with given weights."""
 
+    device = "cpu"
+
     def __init__(self, task: Task) -> None:
-        self.network = network_of(task)
+        self.network = network_of(task).to(self.device)
         self.optimizer = optimizer_of(task, self.network.parameters())
         self.criterion = torch.nn.CrossEntropyLoss()
         self.forward = lambda data, label: self.criterion(self.network(data), label)
-        self.data = torch.zeros(task.network.batch, task.network.sizes[0])
-        self.label = torch.zeros(task.network.batch, dtype=torch.int64)
-        tensors = [(torch.from_numpy(b.data), torch.from_numpy(b.label)) for b in task.batches()]
-        self.batches = cycle(tensors)
+        rows = task.network.batch
+        self.data = torch.zeros(rows, task.network.sizes[0], device=self.device)
+        self.label = torch.zeros(rows, dtype=torch.int64, device=self.device)
+        tensors = [[torch.from_numpy(array) for array in batch] for batch in task.batches()]
+        self.batches = cycle([[t.to(self.device) for t in batch] for batch in tensors])
 
     def steps(self, count: int) -> None:
         """Take steps."""

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from options import Topic
 
-KEYS = ("step", "fit", "batch", "scaling", "updates", "startup", "loading")
+KEYS = ("step", "fit", "batch", "scaling", "updates", "startup", "loading", "gpu")
 
 
 def topic(key: str) -> Topic:

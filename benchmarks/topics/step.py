@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cases import NETWORKS, RULES, Rule, Task
 from floors import SQUARE, SQUARE_OPERATIONS
-from measuring import largest_gap, measured, present
+from measuring import host_floors, largest_gap, measured, present
 from options import Bench, Table, Topic
 from shown import micros, percent, times
-from sides import SIDES, titles
+from sides import SIDES, Entry, titles
 from timing import median_of, ratio
 
 # The bare steps of each backend: by the executor, and as many in a call as it can take.
@@ -23,24 +24,26 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
     networks = bench.options.fewer(NETWORKS)
     tasks = [Task(network, rule) for network in networks for rule in RULES]
     entries = present(bench)
-    return [measured(bench, task, entries, with_floors=True) for task in tasks]
+    return [measured(bench, task, entries, host_floors) for task in tasks]
 
 
 def tables(data: list[dict[str, Any]]) -> list[Table]:
     """Return the times by optimizer, the ratios, the floors and how well the sides agree."""
-    by_rule = [make(data, rule) for make in (_times, _ratios) for rule in RULES]
-    return [*by_rule, _floors(data), _agreement(data)]
+    by_rule = [make(data, rule) for make in (times_table, _ratios) for rule in RULES]
+    return [*by_rule, _floors(data), agreement(data)]
 
 
-def _of(data: list[dict[str, Any]], rule: Rule) -> list[dict[str, Any]]:
+def cases_of(data: list[dict[str, Any]], rule: Rule) -> list[dict[str, Any]]:
+    """Return the cases with an optimizer."""
     return [case for case in data if case["optimizer"] == rule.name]
 
 
-def _times(data: list[dict[str, Any]], rule: Rule) -> Table:
-    cases = _of(data, rule)
+def times_table(data: list[dict[str, Any]], rule: Rule, sides: Sequence[Entry] = SIDES) -> Table:
+    """Return the times of a step with an optimizer, a row for each side."""
+    cases = cases_of(data, rule)
     rows = [
         [entry.title, *(micros(case["seconds"].get(entry.key)) for case in cases)]
-        for entry in SIDES
+        for entry in sides
         if any(entry.key in case["seconds"] for case in cases)
     ]
     return Table(
@@ -52,7 +55,7 @@ def _times(data: list[dict[str, Any]], rule: Rule) -> Table:
 
 
 def _ratios(data: list[dict[str, Any]], rule: Rule) -> Table:
-    cases, names = _of(data, rule), titles()
+    cases, names = cases_of(data, rule), titles()
     rows = []
     for peer in (entry.key for entry in SIDES if entry.key not in OWN):
         for backend in BARE:
@@ -132,8 +135,9 @@ def _share(floor: list[float] | None, own: list[float] | None) -> str:
     return percent(ratio(floor, own)) if floor and own else ""
 
 
-def _agreement(data: list[dict[str, Any]]) -> Table:
-    keys = [entry.key for entry in SIDES if any(entry.key in case["losses"] for case in data)]
+def agreement(data: list[dict[str, Any]], sides: Sequence[Entry] = SIDES) -> Table:
+    """Return how far the losses of the sides are from those of the first one."""
+    keys = [entry.key for entry in sides if any(entry.key in case["losses"] for case in data)]
     rows = []
     for case in data:
         losses = case["losses"]
@@ -142,7 +146,7 @@ def _agreement(data: list[dict[str, Any]]) -> Table:
         fall = f"{some[0]:.4f}, {some[8]:.4f}" if some else ""
         rows.append([f"{case['label']}, {case['optimizer']}", fall, *gaps])
     return Table(
-        "All sides train the same thing: largest difference of a loss to mxtrain, NumPy",
+        f"All sides train the same thing: largest difference of a loss to {titles()[keys[0]]}",
         ["case", "loss of the first batch, twice", *(titles()[k] for k in keys[1:])],
         rows,
         "All begin with the same weights and see the same batches in the same order; the first "

@@ -28,9 +28,11 @@ from mxtrain.backend.cuda.kernel import Kernel
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 # CUDA's functions are overloaded for float and double; no fused multiply-adds, as on the device.
-BEFORE = """\
+HEADER = """\
 #include <cmath>
 using namespace std;
+"""
+BEFORE = """\
 static int X, Y, WIDE, HIGH;
 static long long BLOCK, BLOCKS;
 #define PHASE for (Y = 0; Y < HIGH; ++Y) for (X = 0; X < WIDE; ++X)
@@ -39,7 +41,7 @@ static long long BLOCK, BLOCKS;
 #define KERNEL static void
 #define HIGH_WORD(a, b) (unsigned long long)(((unsigned __int128)(a) * (b)) >> 64)
 """
-OPTIONS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-x", "c++")
+OPTIONS = ("-std=c++17", "-O1", "-fPIC", "-ffp-contract=off")
 
 
 def program(source: str) -> str:
@@ -56,6 +58,13 @@ extern "C" void drive(long long blocks, int wide, int high, const long long* wor
     for (BLOCK = 0; BLOCK < BLOCKS; ++BLOCK) run({", ".join(casts)});
 }}
 """
+
+
+def compiled(target: Path, *options: str, text: str = "") -> None:
+    """Compile C++, a file of the options or a text, into a file."""
+    assert COMPILER is not None
+    command = [COMPILER, *OPTIONS, "-o", str(target), *options]
+    subprocess.run(command, input=text.encode(), check=True)
 
 
 def check(source: str) -> None:
@@ -81,6 +90,7 @@ class HostDevice:
     def __init__(self) -> None:
         self._folder = Path(os.environ["MXTRAIN_CACHE"]) / "host-kernels"
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._header = self._folder / "header.h"
         self._kept: list[np.ndarray] = []  # so that no other array gets their addresses
         self._functions: dict[str, Any] = {}
         self.replays: list[int] = []
@@ -109,14 +119,14 @@ class HostDevice:
 
     def _function(self, source: str) -> Callable[..., None]:
         if source not in self._functions:
-            whole = program(source)
+            whole = HEADER + program(source)
             path = self._folder / f"k{hashlib.sha256(whole.encode()).hexdigest()[:24]}.so"
             if not path.exists():
                 assert COMPILER is not None
                 check(source)
                 beside = path.with_suffix(f".{os.getpid()}")
-                command = [COMPILER, *OPTIONS, "-o", str(beside), "-"]
-                subprocess.run(command, input=whole.encode(), check=True)
+                command = ["-include", str(self._compiled_header()), "-shared", "-x", "c++", "-"]
+                compiled(beside, *command, text=program(source))
                 beside.replace(path)
             drive = ctypes.CDLL(str(path)).drive
 
@@ -126,6 +136,17 @@ class HostDevice:
 
             self._functions[source] = run
         return self._functions[source]
+
+    def _compiled_header(self) -> Path:
+        """Return the header, beside which the compiler finds it compiled: most of its work."""
+        done = self._folder / "header.h.gch"
+        if not done.exists():
+            beside = [path.with_suffix(f".{os.getpid()}") for path in (self._header, done)]
+            beside[0].write_text(HEADER)
+            compiled(beside[1], "-x", "c++-header", str(beside[0]))
+            beside[0].replace(self._header)
+            beside[1].replace(done)
+        return self._header
 
     def set_math(self, math: str) -> None:
         self.math = math
