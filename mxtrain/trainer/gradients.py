@@ -105,6 +105,9 @@ class Gradients:
 
     def update(self) -> None:
         """Update the weights."""
+        if self.scale is None:
+            self._module.update()
+            return
         with self.scaled_back():
             self._module.update()
         self.updated(1)

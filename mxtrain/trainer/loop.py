@@ -228,7 +228,8 @@ class Loop:
             coming = islice(self.batches.epoch(epoch), self.batches_done, None)
             while piece := list(islice(coming, self._ahead.length(self._until_saving()))):
                 self._train_piece(piece)
-                rows += sum(len(batch.rows) - batch.pad for batch in piece)
+                for batch in piece:
+                    rows += len(batch.rows) - batch.pad
                 if self._stop_requested():
                     raise InterruptError
                 now = time.perf_counter()
