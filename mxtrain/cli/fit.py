@@ -11,7 +11,7 @@ import click
 from mxtrain.cli.errors import UserError
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
 from mxtrain.cli.starting import saved_as_given, weights_options, weights_overrides
-from mxtrain.cli.training import closed, leave, told_as_failure
+from mxtrain.cli.training import closed, leave, told_as_failure, told_of_waiting
 
 if TYPE_CHECKING:
     from mxtrain.trainer.resume import Found
@@ -76,7 +76,11 @@ def command(
 
     if profile and quiet and not as_json:
         raise click.UsageError("--profile shows a table and --quiet shows none: leave one out")
-    with told_as_failure(), closed(make_reporter(as_json, quiet, sys.stdout)) as reporter:
+    with (
+        told_as_failure(),
+        told_of_waiting(not quiet),
+        closed(make_reporter(as_json, quiet, sys.stdout)) as reporter,
+    ):
         if found is None:
             from mxtrain.trainer.run import fit
 

@@ -54,6 +54,21 @@ def told_as_failure() -> Iterator[None]:
         raise RunFailedError(message) from error
 
 
+@contextmanager
+def told_of_waiting(wanted: bool) -> Iterator[None]:
+    """Tell whoever sits at a terminal why a run does not begin at once.
+
+    On standard error: the table of the run has not begun, and is not for this.
+    """
+    if not wanted or not sys.stderr.isatty():
+        yield
+        return
+    from mxtrain.backend.waiting import said
+
+    with said(lambda text: click.echo(text, err=True)):
+        yield
+
+
 def leave(status: str, signal: int) -> NoReturn:
     """End the command with the exit code of a run's status, or of the signal that stopped it."""
     _flush()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the compiled backend needs numba")
 
 from mxtrain import backend, optimizer
-from mxtrain.backend import blocks, threads
+from mxtrain.backend import blocks, threads, waiting
 from mxtrain.backend.blocks import Segment
 from mxtrain.backend.compiled import cache, functions
 from mxtrain.backend.compiled.expressions import EXPRESSIONS, ON_TRUTH_VALUES, SLOW
@@ -305,11 +305,16 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_compiled_functions_are_kept_on_the_disk(empty_cache: Path) -> None:
-    assert cache.compiled(source_of)(1) == 2
+    told: list[str] = []
+    with waiting.said(told.append):
+        assert cache.compiled(source_of)(1) == 2
+    assert ["later runs find them done" in text for text in told] == [True]
     (file,) = empty_cache.glob("kernels/*/k*.py")
     assert list(file.parent.glob("__pycache__/*.nbc"))
     cache._compiled.clear()
-    function = cache.compiled(source_of)
+    with waiting.said(told.append):
+        function = cache.compiled(source_of)
+    assert len(told) == 1
     assert function(1) == 2
     assert sum(function.stats.cache_hits.values()) == 1
 
@@ -328,7 +333,11 @@ def test_a_folder_that_cannot_be_written_costs_only_time(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "file"))
     monkeypatch.setattr(cache, "_compiled", {})
-    assert cache.compiled(source_of)(1) == 2
+    told: list[str] = []
+    with waiting.said(told.append):
+        assert cache.compiled(source_of)(1) == 2
+    (text,) = told
+    assert f"{tmp_path / 'file'} cannot be written ($MXTRAIN_CACHE names another" in text
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numba
 
+from mxtrain.backend import waiting
 from mxtrain.backend.compiled import calls, functions, matrices, philox, pointers, products
 from mxtrain.backend.compiled.source import HEADER
 from mxtrain.version import __version__
@@ -71,6 +72,7 @@ def _from_disk(name: str, source: str) -> Callable[..., Any] | None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists() or path.read_text() != source:
             _write(path, source)
+            waiting.say("compiling kernels, which takes some seconds; later runs find them done")
         module_name = f"mxtrain_kernel_{name}"
         spec = spec_from_file_location(module_name, path)
         if spec is None or spec.loader is None:
@@ -92,6 +94,10 @@ def _write(path: Path, source: str) -> None:
 
 
 def _from_memory(source: str) -> Callable[..., Any]:
+    waiting.say(
+        f"compiling kernels, which takes some seconds in every run: {cache_folder()} cannot be "
+        f"written (${FOLDER_VARIABLE} names another folder)"
+    )
     scope: dict[str, Any] = {}
     exec(compile(source, "<generated kernel>", "exec"), scope)
     function: Callable[..., Any] = scope[NAME]
