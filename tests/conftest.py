@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if marked and "cupy" not in names:
             names.append(pytest.param("cupy", id="on-host", marks=cuda_on_host.needs_compiler))
         metafunc.parametrize("each_backend", names, indirect=True)
+
+
+@pytest.fixture
+def device() -> Iterator[cuda_on_host.HostDevice]:
+    """A device that every part of the project takes for a GPU."""
+    with cuda_on_host.stand_in_for_a_gpu() as made:
+        yield made
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ run on every backend. What has been compiled is kept with other compiled kernels
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import pytest
@@ -43,12 +44,24 @@ def open_device(number: int) -> HostDevice:
     return Loaded()
 
 
-def put_in_place(patch: pytest.MonkeyPatch) -> None:
+def put_in_place(
+    patch: pytest.MonkeyPatch, opened: Callable[[int], HostDevice] = open_device
+) -> None:
     """Let every backend of this process that asks for a device get a stand-in."""
     if COMPILER is None:
         raise pytest.UsageError("--cuda-on-host needs g++ or clang++, and neither is there")
     patch.setattr(devices, "problem", problem)
-    patch.setattr(devices, "open_device", open_device)
+    patch.setattr(devices, "open_device", opened)
+    backend._get.cache_clear()
+
+
+@contextmanager
+def stand_in_for_a_gpu() -> Iterator[HostDevice]:
+    """Let every part of the project take one stand-in for a GPU."""
+    made = HostDevice()
+    with pytest.MonkeyPatch.context() as patch:
+        put_in_place(patch, lambda number: made)
+        yield made
     backend._get.cache_clear()
 
 

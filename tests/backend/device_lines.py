@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import MethodType
 
 import numpy as np
-import pytest
-from host_device import HostDevice
 
-from mxtrain import backend
-from mxtrain.backend.cuda import device as devices
 from mxtrain.backend.cuda.device import Launch, Multiply
 from mxtrain.backend.cupy import CupyBackend
 from mxtrain.backend.numpy import Line, run
@@ -43,15 +38,3 @@ def assert_same_bits(found: np.ndarray, wanted: np.ndarray, name: str = "") -> N
         np.testing.assert_array_equal(
             np.signbit(found[numbers]), np.signbit(wanted[numbers]), err_msg=name
         )
-
-
-@contextmanager
-def stand_in_for_a_gpu() -> Iterator[HostDevice]:
-    """Let every part of the project take a stand-in for a GPU."""
-    made = HostDevice()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(devices, "open_device", lambda number: made)
-        patch.setattr(devices, "problem", lambda number=0: "")
-        backend._get.cache_clear()
-        yield made
-    backend._get.cache_clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_lines import stand_in_for_a_gpu
+from cuda_on_host import stand_in_for_a_gpu
 from host_device import COMPILER, HostDevice
 
 from mxtrain.backend.cuda.device import BeginStep, Launch, Multiply

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from cuda_on_host import put_in_place
 from host_device import COMPILER, HostDevice
 
 import mxtrain as mx
@@ -44,8 +45,7 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         pytest.skip("no C++ compiler to stand in for a device")
     else:
         made = HostDevice()
-        monkeypatch.setattr(devices, "open_device", lambda number: made)
-        monkeypatch.setattr(devices, "problem", lambda number=0: "")
+        put_in_place(monkeypatch, lambda number: made)
     backend._get.cache_clear()
     yield request.param
     backend._get.cache_clear()

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from device_lines import assert_same_bits, both, stand_in_for_a_gpu
+from cuda_on_host import stand_in_for_a_gpu
+from device_lines import assert_same_bits, both
 from host_device import COMPILER, HostDevice
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from host_device import COMPILER, HostDevice
 
 import mxtrain as mx
 from mxtrain import backend, optimizer
-from mxtrain.backend.cuda import device as devices
 from mxtrain.backend.cuda.pieces import address_of
 from mxtrain.backend.cuda.steps import move_on
 from mxtrain.backend.cupy import DeviceSegment
@@ -19,17 +17,6 @@ from mxtrain.io import DataBatch, DataDesc
 from mxtrain.optimizer.rule import BoundRule, Slot
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler to stand in for a device")
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostDevice]:
-    """A device that every part of the project takes for a GPU."""
-    made = HostDevice()
-    monkeypatch.setattr(devices, "open_device", lambda number: made)
-    monkeypatch.setattr(devices, "problem", lambda number=0: "")
-    backend._get.cache_clear()
-    yield made
-    backend._get.cache_clear()
 
 
 def bound(name: str, where: str, **settings: Any) -> BoundRule:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +21,6 @@ symbol: [{op: FullyConnected, num_hidden: 2}, {op: SoftmaxOutput, name: softmax}
 fit: {num_epoch: 1, checkpoint: {every: 1}}
 """
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler for the stand-in")
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostDevice]:
-    """A device that every part of the project takes for a GPU."""
-    made = HostDevice()
-    monkeypatch.setattr(devices, "open_device", lambda number: made)
-    monkeypatch.setattr(devices, "problem", lambda number=0: "")
-    backend._get.cache_clear()
-    yield made
-    backend._get.cache_clear()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ import numpy as np
 import pytest
 from host_device import COMPILER, HostDevice
 
-from mxtrain import backend
-from mxtrain.backend.cuda import device as devices
 from mxtrain.config import load
 from mxtrain.trainer import ahead, loss_scale
 from mxtrain.trainer.build import add_optimizer, build
@@ -44,16 +41,6 @@ symbol:
   - {op: LinearRegressionOutput, name: out, grad_scale: 9}
 fit: {num_epoch: 3, metrics: [mse]}
 """
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostDevice]:
-    made = HostDevice()
-    monkeypatch.setattr(devices, "open_device", lambda number: made)
-    monkeypatch.setattr(devices, "problem", lambda number=0: "")
-    backend._get.cache_clear()
-    yield made
-    backend._get.cache_clear()
 
 
 @pytest.fixture

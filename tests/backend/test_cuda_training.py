@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,17 +41,6 @@ symbol:
 optimizer: {name: adam, learning_rate: 0.05}
 fit: {num_epoch: 3, metrics: [accuracy, ce]}
 """
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostDevice]:
-    """A device that every part of the project takes for a GPU."""
-    made = HostDevice()
-    monkeypatch.setattr(devices, "open_device", lambda number: made)
-    monkeypatch.setattr(devices, "problem", lambda number=0: "")
-    backend._get.cache_clear()
-    yield made
-    backend._get.cache_clear()
 
 
 def loop_of(folder: Path, name: str, *overrides: str, text: str = NETWORK) -> Loop:
