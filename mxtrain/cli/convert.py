@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mxtrain.checkpoint.naming import FORMATS
-from mxtrain.cli.errors import UserError
+from mxtrain.cli.errors import UserError, refuse_replacing
 from mxtrain.cli.options import shared
 
 
@@ -49,8 +49,7 @@ def command(
         raise UserError(f"'{target}' should end in one of {', '.join(FORMATS)}")
     if target.is_dir():
         raise UserError(f"'{target}' is a folder; name a file in it")
-    if target.exists() and not overwrite:
-        raise UserError(f"'{target}' is there already; choose another name, or --overwrite")
+    refuse_replacing(target, overwrite)
     from mxtrain.console.format import count, size
     from mxtrain.inspection.conversion import convert
 

@@ -7,6 +7,7 @@ signal), 141 the reader of the output has gone.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -23,6 +24,12 @@ class UserError(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message to standard error."""
         click.echo(self.message, file=file, err=True)
+
+
+def refuse_replacing(path: Path, overwrite: bool) -> None:
+    """Raise UserError where a file is there that must not be replaced."""
+    if path.exists() and not overwrite:
+        raise UserError(f"'{path}' is there already; choose another name, or --overwrite")
 
 
 class RunFailedError(UserError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mxtrain.checkpoint.naming import FORMATS
-from mxtrain.cli.errors import UserError
+from mxtrain.cli.errors import UserError, refuse_replacing
 from mxtrain.cli.options import CONFIG_OPTIONS, load_spec, shared
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Write the weights; the ending decides: .params (also without one), .npz, .safetensors.",
 )
+@click.option("--overwrite", is_flag=True, help="Let --dump replace FILE if it is there.")
 @shared("quiet", "as_json")
 def command(
     config: Path | None,
@@ -34,6 +35,7 @@ def command(
     math: str | None,
     seed: int | None,
     dump: Path | None,
+    overwrite: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -42,7 +44,7 @@ def command(
     The table has for each parameter its shape, the initializer that filled it, mean, standard
     deviation, smallest and largest value. "mxtrain fit" starts from the same bits.
     """
-    target = None if dump is None else _with_ending(dump)
+    target = _target(dump, overwrite)
     spec = load_spec(config, overrides, backend, device, math, seed)
     from mxtrain.trainer.preview import initial_weights
 
@@ -57,6 +59,17 @@ def command(
         _show(weights)
         if target is not None:
             click.echo(f"\nwritten to {target}")
+
+
+def _target(dump: Path | None, overwrite: bool) -> Path | None:
+    """Return the file to write (UserError for one that is there, unless it may be replaced)."""
+    if dump is None:
+        if overwrite:
+            raise UserError("--overwrite needs --dump; without it nothing is replaced")
+        return None
+    target = _with_ending(dump)
+    refuse_replacing(target, overwrite)
+    return target
 
 
 def _with_ending(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mxtrain.cli import saved_options
-from mxtrain.cli.errors import UserError
+from mxtrain.cli.errors import UserError, refuse_replacing
 from mxtrain.cli.options import shared
 
 if TYPE_CHECKING:
@@ -101,12 +101,9 @@ def _check_output(output: Path | None, data: Path, overwrite: bool) -> None:
         if overwrite:
             raise UserError("--overwrite needs --output; without it nothing is replaced")
         return
-    if not output.exists():
-        return
-    if data.exists() and output.samefile(data):
+    if output.exists() and data.exists() and output.samefile(data):
         raise UserError(f"--output {output} would replace the data; choose another file")
-    if not overwrite:
-        raise UserError(f"'{output}' is there already; choose another name, or --overwrite")
+    refuse_replacing(output, overwrite)
 
 
 def _write_file(output: Path, write: Any, pieces: Iterator[Any]) -> int:

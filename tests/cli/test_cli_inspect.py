@@ -170,6 +170,22 @@ def test_init_dumps_by_ending(tmp_path: Path, name: str) -> None:
         assert found[weight.name].dtype == np.float32
 
 
+@pytest.mark.usefixtures("weights")
+def test_init_replaces_nothing_unless_it_may(tmp_path: Path) -> None:
+    path = tmp_path / "w.params"
+    path.write_text("precious")
+    refused = invoke("init", "--dump", str(tmp_path / "w"))
+    assert refused.exit_code == 2
+    assert "w.params' is there already; choose another name, or --overwrite" in refused.output
+    assert path.read_text() == "precious"
+    done = invoke("init", "--dump", str(path), "--overwrite", "--quiet")
+    assert (done.exit_code, done.output) == (0, "")
+    assert path.read_bytes() != b"precious"
+    alone = invoke("init", "--overwrite")
+    assert alone.exit_code == 2
+    assert "needs --dump" in alone.output
+
+
 def test_init_refuses_an_unknown_ending(tmp_path: Path) -> None:
     result = invoke("init", "--dump", str(tmp_path / "w.h5"))
     assert result.exit_code == 2
