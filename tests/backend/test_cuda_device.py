@@ -162,6 +162,15 @@ def test_no_room_is_told_with_size_and_advice(cupy: Cupy) -> None:
         device.empty((1024, 1024), np.dtype("f"))
 
 
+def test_a_device_without_managed_memory_is_refused(cupy: Cupy) -> None:
+    def refuse(nbytes: int) -> Any:
+        raise CUDARuntimeError("operation not supported")
+
+    cupy.cuda.malloc_managed = refuse
+    with pytest.raises(MXNetError, match=r"GPU 0 gives no memory .*not supported.*'numba'"):
+        Device()
+
+
 @pytest.mark.parametrize(("outside", "left"), [(0, 1 << 20), (5000, 5000), (1 << 30, 1 << 20)])
 def test_there_is_room_for_what_the_device_has(
     cupy: Cupy, monkeypatch: pytest.MonkeyPatch, outside: int, left: int

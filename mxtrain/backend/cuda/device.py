@@ -138,7 +138,7 @@ class Device:
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return memory that host and device see, with unspecified contents.
 
-        MXNetError where there is none left.
+        MXNetError where there is none left, or none at all, as on some virtual GPUs.
         """
         nbytes = prod(shape) * dtype.itemsize
         if not nbytes:
@@ -151,6 +151,11 @@ class Device:
                 f"GPU {self.number} has no room for a buffer of {nbytes:,} bytes (shape {shape}); "
                 "reduce data.batch_size or the network"
             ) from None
+        except self._cupy.cuda.runtime.CUDARuntimeError as error:
+            raise MXNetError(
+                f"GPU {self.number} gives no memory that the host sees as well ({error}); take "
+                "another one, or backend 'numpy' or 'numba'"
+            ) from error
         self._remember(memory.ptr, nbytes)
         array: Array = np.asarray(_Block(memory, nbytes)).view(dtype).reshape(shape)
         return array
