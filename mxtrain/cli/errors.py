@@ -6,6 +6,7 @@ signal), 141 the reader of the output has gone.
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -56,7 +57,12 @@ def explain(error: BaseException) -> str | None:
 
     if isinstance(error, OSError) and error.strerror:
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        if not names and error.errno == errno.ENOSPC:
+            names = ["standard output"]  # what writes files says which
         return ": ".join([*names, error.strerror])
+    if isinstance(error, MemoryError):
+        reason = f": {error}" if str(error) else ""
+        return f"there is not enough memory{reason}; take fewer units, or smaller batches"
     if isinstance(error, (MXNetError, OSError)) or is_input_error(error):
         return str(error)
     return None

@@ -56,6 +56,15 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self._modules.items()])
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; help that cannot be written ends it with a message."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            stop_writing()
+            click.echo(explain(error), err=True)
+            sys.exit(UserError.exit_code)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a user's mistake ends it with a message and an exit code."""
         try:

@@ -103,7 +103,9 @@ class Checkpoints:
     def best_file(self) -> str:
         """Return the name of the best epoch's weights, empty where they are not on the disk."""
         name = self._best_name()
-        return name if name in self._on_disk else ""
+        # A checkpoint that the disk did not take is removed again, with the best weights of it.
+        is_there = name in self._on_disk and (self._files.path / name).exists()
+        return name if is_there else ""
 
     def _best_name(self) -> str:
         return "" if self._best.epoch is None else Position(self._best.epoch).weights

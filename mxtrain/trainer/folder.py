@@ -30,6 +30,11 @@ def check_output(output: Path | None, overwrite: bool) -> None:
         return
     if output.exists() and not output.is_dir():
         raise FileExistsError(f"--output {output} is a file, not a folder")
+    if is_config_alone(output):
+        raise FileExistsError(
+            f"--output {output} has a {CONFIG} of its own, which a run would replace; choose "
+            "another folder"
+        )
     if holds_run(output) and not overwrite:
         raise FileExistsError(
             f"--output {output} holds a run already; choose another folder, replace the run with "
@@ -69,6 +74,23 @@ def claimed(output: Path | None, overwrite: bool) -> Iterator[Path]:
 def holds_run(folder: Path) -> bool:
     """Whether there is a run in the folder."""
     return (folder / CONFIG).exists() or (folder / METRICS_JSONL).exists()
+
+
+def is_config_alone(folder: Path) -> bool:
+    """Whether there is a config that somebody wrote, and nothing of a run.
+
+    A run that was killed when it began leaves its config alone too, but in the form it writes.
+    """
+    config = folder / CONFIG
+    others = (LOG, *METRICS, PREPROCESSING, SYMBOL)
+    if not config.is_file() or any((folder / name).exists() for name in others):
+        return False
+    from mxtrain.config import ConfigErrors, load, to_yaml
+
+    try:
+        return to_yaml(load(config, files=False), folder) != config.read_text(encoding="utf-8")
+    except (ConfigErrors, ValueError):
+        return True
 
 
 def _numbered(runs: Path) -> Path:

@@ -225,10 +225,13 @@ def _symbol_of(prefix: Path, weights: Path) -> Path:
 
 
 def _run_of(prefix: Path) -> Path | None:
-    """Return the folder of the run whose model has this prefix, None where it is of no run."""
+    """Return the folder of the run whose model has this prefix, None where it is of no run.
+
+    What it learned from its rows makes it one too: without that its predictions would be others.
+    """
     folder = prefix.parent
-    is_run = prefix.name == PREFIX and (folder / CONFIG).is_file()
-    return folder if is_run else None
+    is_run = any((folder / name).is_file() for name in (CONFIG, PREPROCESSING))
+    return folder if is_run and prefix.name == PREFIX else None
 
 
 def _check_digests(prefix: Path, weights: Path, files: Iterable[Path]) -> None:

@@ -86,8 +86,9 @@ def test_no_format_hides_that_the_disk_is_full(ending: str) -> None:
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
-def test_standard_output_is_named(trained: Path) -> None:
-    command = [sys.executable, "-m", "mxtrain.cli", "predict", "run", "test.csv"]
+@pytest.mark.parametrize("words", ["predict run test.csv", "--help", "fit --help", "list-metrics"])
+def test_standard_output_is_named(trained: Path, words: str) -> None:
+    command = [sys.executable, "-m", "mxtrain.cli", *words.split()]
     root = Path(__file__).parents[2]
     with FULL.open("wb") as target:
         done = subprocess.run(

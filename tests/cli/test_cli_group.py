@@ -137,6 +137,16 @@ def test_misspelled_config_suggests_the_nearest(tmp_path: Path) -> None:
             "a.csv: No such file or directory",
         ),
         (OSError("disk on fire"), "disk on fire"),
+        (OSError(28, "No space left on device"), "standard output: No space left on device"),
+        (
+            MemoryError("Unable to allocate 9 TiB"),
+            "there is not enough memory: Unable to allocate 9 TiB; take fewer units, or smaller "
+            "batches",
+        ),
+        (
+            MemoryError(),
+            "there is not enough memory; take fewer units, or smaller batches",
+        ),
     ],
 )
 def test_mistakes_of_users_have_a_message(

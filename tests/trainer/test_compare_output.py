@@ -85,7 +85,7 @@ def test_output_to_a_full_device(config: Path, form: tuple[str, ...]) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         process = start(config, *form, stdout=full)
         _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (1, "No space left on device\n")
+    assert (process.returncode, said) == (1, "standard output: No space left on device\n")
     assert {status for _, status, _ in results(config.parent / "out")} == {"interrupted"}
 
 

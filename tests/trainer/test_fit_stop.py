@@ -274,7 +274,7 @@ def test_output_to_a_full_device(config: Path) -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == "No space left on device\n"
+    assert done.stderr == "standard output: No space left on device\n"
     log = (config.parent / "runs" / "0001" / "log.txt").read_text()
     assert log.endswith("to go on: mxtrain fit --resume runs/0001\n")
 

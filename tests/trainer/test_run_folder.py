@@ -14,9 +14,11 @@ from mxtrain.config.spec import CheckpointSpec, FitSpec
 from mxtrain.trainer.best import Best
 from mxtrain.trainer.build import build
 from mxtrain.trainer.checkpoints import Checkpoints
+from mxtrain.trainer.errors import SetupError
 from mxtrain.trainer.files import RunFolder
 from mxtrain.trainer.folder import make_folder
 from mxtrain.trainer.position import Position
+from mxtrain.trainer.resume import find
 from mxtrain.trainer.run import fit
 
 FILES = {
@@ -49,6 +51,37 @@ def test_a_folder_with_a_run_is_refused_before_anything_is_read(config: Path) ->
     (config.parent / "train.csv").unlink()
     with pytest.raises(FileExistsError, match=r"holds a run already.*--overwrite"):
         fit(spec, Notes(), config.parent / "run")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_config_that_is_not_of_a_run_is_never_replaced(config: Path, overwrite: bool) -> None:
+    before = config.read_text()
+    with pytest.raises(FileExistsError, match=r"has a config.yaml of its own.*another folder"):
+        fit(load("config.yaml"), Notes(), config.parent, overwrite=overwrite)
+    with pytest.raises(
+        SetupError, match=r"holds no run, but a config; .*mxtrain fit .*config.yaml"
+    ):
+        find(str(config.parent))
+    assert config.read_text() == before
+    assert not (config.parent / "log.txt").exists()
+
+
+def test_a_config_that_cannot_be_read_is_not_replaced_either(config: Path) -> None:
+    folder = config.parent / "other"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("symbol: [\n")
+    with pytest.raises(FileExistsError, match="of its own"):
+        fit(load("config.yaml"), Notes(), folder, overwrite=True)
+
+
+def test_a_run_that_was_killed_when_it_began_is_known_by_its_config(config: Path) -> None:
+    run = Path(train(config).output)
+    begun = config.parent / "run2"
+    begun.mkdir()
+    (begun / "config.yaml").write_text((run / "config.yaml").read_text())
+    with pytest.raises(FileExistsError, match="holds a run already"):
+        fit(load("config.yaml"), Notes(), begun)
+    assert find(str(begun)).position is None
 
 
 def test_overwrite_replaces_the_run_and_nothing_else(config: Path) -> None:
@@ -147,6 +180,8 @@ def test_newest_and_best_weights_stay(
     assert (bias == 7).all()
     assert checkpoints.best_file() == f"model-{best:04d}.params"
     assert checkpoints.newest == "model-0007.params"
+    found[kept.index(best)].unlink()
+    assert checkpoints.best_file() == ""
 
 
 def test_weights_files_load_as_a_module(config: Path) -> None:

@@ -15,6 +15,7 @@ from trainer_runs import CONFIG, train, weights, write_config
 from mxtrain import nd
 from mxtrain.checkpoint import run_state
 from mxtrain.checkpoint.arrays import write_parameters
+from mxtrain.config import ConfigErrors
 from mxtrain.errors import FileFormatError, MXNetError
 from mxtrain.trainer.saved import SavedModel, open_model
 
@@ -278,6 +279,13 @@ def test_errors_say_what_was_looked_for(
 ) -> None:
     with pytest.raises(MXNetError, match=message):
         open_model(run.parent / path, epoch, which)
+
+
+def test_a_run_without_its_config_is_no_bare_model(run: Path) -> None:
+    (run / "config.yaml").unlink()
+    for path in (run / "model-0003.params", run / "model", run / "model-symbol.json"):
+        with pytest.raises((MXNetError, ConfigErrors), match=r"config\.yaml: no such file"):
+            assert open_model(path).spec
 
 
 def test_a_run_without_weights_says_so(run: Path) -> None:
