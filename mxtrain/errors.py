@@ -46,13 +46,17 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
     >>> closest("adm", ["adam", "sgd"])
     'adam'
+    >>> closest("adma", ["adam", "adamax"])
+    'adam'
     >>> closest("zzz", ["adam", "sgd"]) is None
     True
     """
     from difflib import get_close_matches  # only wanted once something has gone wrong
 
+    lower = name.lower()
     by_lower = {candidate.lower(): candidate for candidate in known}
-    hits = get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    swapped = [one for one in by_lower if sorted(one) == sorted(lower)]
+    hits = get_close_matches(lower, swapped or list(by_lower), n=1, cutoff=0.6)
     return by_lower[hits[0]] if hits else None
 
 
@@ -68,19 +72,18 @@ def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 40) ->
     return f"unknown {kind} '{name}'{hint} known: {_listed(names, limit)}"
 
 
-def unknown_names(kind: str, names: Sequence[str], known: Iterable[str], limit: int = 8) -> str:
-    """Say of several that they are no known `kind`, the first `limit` of them by name.
+def missing_columns(names: Sequence[str], there: Iterable[str], limit: int = 8) -> str:
+    """Say which columns a file has not, the first `limit` of them by name, and which it has.
 
-    >>> unknown_names("column", ["hieght", "z"], ["height", "width"])
-    "unknown columns 'hieght' (did you mean 'height'?), 'z'; known: height, width"
+    >>> missing_columns(["hieght", "z"], ["height", "width"])
+    "has no columns 'hieght' (did you mean 'height'?), 'z'; it has: height, width"
     """
-    there = list(known)
-    if len(names) == 1:
-        return unknown_name(kind, names[0], there)
-    hints = [(name, closest(name, there)) for name in names[:limit]]
+    known = list(there)
+    hints = [(name, closest(name, known)) for name in names[:limit]]
     shown = ", ".join(f"'{name}'" + (f" (did you mean '{n}'?)" if n else "") for name, n in hints)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return f"unknown {kind}s {shown}{more}; known: {_listed(sorted(there), 40)}"
+    plural = "s" if len(names) > 1 else ""
+    return f"has no column{plural} {shown}{more}; it has: {_listed(known, 40)}"
 
 
 def _listed(names: list[str], limit: int) -> str:

@@ -111,7 +111,7 @@ def _with_kind(spec: SourceSpec, node: Node, path: str, context: Context) -> Sou
         if key in node.value and kind != only and not nothing:
             where, text = node.keys[key], f"only for kind {only}; this source is {kind}"
             problems.add(where, joined(path, key), text)
-    if kind == "idx" and "path" in node.value:
+    if kind == "idx" and "path" in node.value and not nothing:
         text = "kind idx takes 'images' and 'labels' instead"
         problems.add(node.keys["path"], joined(path, "path"), text)
     return replace(spec, kind=kind)
@@ -156,7 +156,8 @@ def _check_selection(
     for key in ("columns", "ignore"):
         if key not in node.value or not getattr(spec, key):
             continue
-        for number, name in enumerate(getattr(spec, key)):
+        chosen = getattr(spec, key)
+        for number, name in enumerate(chosen):
             item = node.value[key].value[number]
             where = f"{joined(path, key)}[{number}]"
             if name not in names:
@@ -165,6 +166,8 @@ def _check_selection(
             elif key == "columns" and name in spec.train.label_names:
                 text = f"'{name}' is the label; a feature must be another column"
                 context.problems.add(item.mark, where, text)
+            elif key == "columns" and name in chosen[:number]:
+                context.problems.add(item.mark, where, f"'{name}' is there twice")
     if not feature_columns(spec):
         text = "no feature column is left beside label and ignored columns"
         context.problems.add(node.value["train"].mark, joined(path, "train"), text)
@@ -196,10 +199,13 @@ def _check_source(
     file = Path(str(spec.path)).name
     at = node.value.get("label") if node.is_mapping else None
     for number, label in enumerate(spec.label_names):
-        if label not in names and not (at is None and label in reported):
+        if at is None and label in reported:
+            continue
+        is_known = label in names
+        if not is_known or (at is not None and label in spec.label_names[:number]):
             inside = f"[{number}]" if at is not None and at.is_list else ""
             where = node if at is None else (at.value[number] if at.is_list else at)
-            text = _unknown(what, label, names, file)
+            text = f"'{label}' is there twice" if is_known else _unknown(what, label, names, file)
             context.problems.add(where.mark, f"{joined(path, 'label')}{inside}", text)
     if spec.kind == "npz" and (spec.data or "data") not in names:
         where = node.value.get("data", node)

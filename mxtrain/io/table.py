@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mxtrain.errors import unknown_names
+from mxtrain.errors import missing_columns
 from mxtrain.io.errors import DataError
 from mxtrain.io.regular import require_regular
 
@@ -137,8 +137,7 @@ class Table:
         """Raise DataError if any of `names` are no columns, with the name closest to each."""
         missing = [name for name in dict.fromkeys(names) if name not in self.names]
         if missing:
-            one = missing[0] if len(missing) == 1 else None
-            raise DataError(self.path, unknown_names("column", missing, self.names), column=one)
+            raise DataError(self.path, missing_columns(missing, self.names))
 
     def _column(self, name: str) -> Any:
         self.require([name])
@@ -214,7 +213,8 @@ def _read_csv(path: PathLike, names: Sequence[str]) -> Any:
 
 
 def _broken_csv(path: PathLike, columns: int, error: Exception) -> DataError:
-    """Find the first row with too many fields; else pass on what polars says."""
+    """Find the first row with too many fields or an open quote; else pass on what polars says."""
+    line, last = 0, ""
     for line, fields in _records(path):
         if len(fields) > columns:
             return DataError(
@@ -223,6 +223,10 @@ def _broken_csv(path: PathLike, columns: int, error: Exception) -> DataError:
                 row=line,
                 advice='put quotes around values that contain the separator: "a,b"',
             )
+        last = fields[-1]
+    if last.endswith("\n"):  # it goes on to the end of the file
+        advice = 'end the value with a quote as well, or write "" for a quote within it'
+        return DataError(path, "a quote opens a value and nothing ends it", row=line, advice=advice)
     return DataError(path, f"cannot be read as CSV: {str(error).splitlines()[0]}")
 
 

@@ -246,9 +246,14 @@ def _check_digests(prefix: Path, weights: Path, files: Iterable[Path]) -> None:
     known = {} if state is None else run_state.load_metadata(state).get("files", {})
     for path in files:
         if path.is_file() and known.get(path.name, digest := _digest(path)) != digest:
+            advice = (
+                "take another checkpoint of the run, or copy graph and weights out of its folder"
+                if path == weights
+                else f"put it back, or let the run write it anew: mxtrain fit --resume "
+                f"{path.parent} --force"
+            )
             raise FileFormatError(
-                f"{path} is not the file that the run wrote (its SHA-256 is another); take "
-                "another checkpoint of the run, or copy graph and weights out of its folder"
+                f"{path} is not the file that the run wrote (its SHA-256 is another); {advice}"
             )
 
 

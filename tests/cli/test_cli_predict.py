@@ -159,7 +159,7 @@ def test_all_columns_that_are_missing_are_told(
     result = invoke(command, trained / "run", path)
     assert result.exit_code == 2
     shown = ", ".join(f"'{name}'" for name in names.split(", "))
-    assert f"unknown columns {shown}; known: a, b" in result.output
+    assert f"has no columns {shown}; it has: a, b" in result.output
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,9 @@ def test_chosen_columns_and_several_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [
-        ({"label": "kid"}, "unknown column 'kid'; did you mean 'kind'"),
-        ({"label": "kind", "ignore": ["ido"]}, "unknown column 'ido'; did you mean 'id'"),
-        ({"columns": ["x", "z"]}, "unknown column 'z'"),
+        ({"label": "kid"}, "has no column 'kid' .did you mean 'kind'"),
+        ({"label": "kind", "ignore": ["ido"]}, "has no column 'ido' .did you mean 'id'"),
+        ({"columns": ["x", "z"]}, "has no column 'z'"),
         ({"label": "x", "columns": ["x"]}, "column 'x': is a feature and a label or ignored"),
         ({"label": "kind", "ignore": ["id", "x", "y"]}, "no columns are left"),
         ({}, r"t\.csv:2: column 'kind': 'red' is not a number; .* ignore: \[kind\]"),

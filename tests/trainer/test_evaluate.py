@@ -135,7 +135,7 @@ def test_an_unknown_class_is_named_with_its_row(trained: Path, tmp_path: Path) -
 def test_rows_without_labels_are_refused(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("x,y\n1,2\n")
-    with pytest.raises(DataError, match="unknown column 'kind'"):
+    with pytest.raises(DataError, match="has no column 'kind'"):
         measured(trained / "run", path)
     np.savez(tmp_path / "rows.npz", data=np.zeros((2, 10)))
     with pytest.raises(DataError, match="has no labels; name the array with --label"):

@@ -96,7 +96,7 @@ def test_pieces_join_to_the_whole(trained: Path, monkeypatch: pytest.MonkeyPatch
 def test_missing_columns_and_wrong_kinds_are_refused(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("x,z\n1,2\n")
-    with pytest.raises(DataError, match="unknown column 'y'"):
+    with pytest.raises(DataError, match="has no column 'y'"):
         predict(trained / "run", path)
     np.savez(tmp_path / "rows.npz", data=np.zeros((3, 2)))
     with pytest.raises(DataError, match="the columns are not those of the training data"):

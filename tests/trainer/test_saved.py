@@ -117,12 +117,21 @@ def test_the_file_of_a_state_means_its_weights(run: Path) -> None:
     assert same(open_model(add_state(run)), run, "model-0003.params")
 
 
-@pytest.mark.parametrize("name", ["model-0003.params", "model-symbol.json", "preprocessing.json"])
-def test_a_changed_file_of_a_run_is_refused(run: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("model-0003.params", "take another checkpoint"),
+        ("model-symbol.json", "fit --resume .*run --force"),
+        ("preprocessing.json", "fit --resume .*run --force"),
+    ],
+)
+def test_a_changed_file_of_a_run_is_refused(run: Path, name: str, advice: str) -> None:
     add_state(run, restores_best=False)
     open_model(run)
     (run / name).write_bytes((run / name).read_bytes() + b" ")
-    with pytest.raises(FileFormatError, match=f"{name} is not the file that the run wrote"):
+    with pytest.raises(
+        FileFormatError, match=f"{name} is not the file that the run wrote.*{advice}"
+    ):
         open_model(run)
 
 
