@@ -199,13 +199,10 @@ def _check_source(
     file = Path(str(spec.path)).name
     at = node.value.get("label") if node.is_mapping else None
     for number, label in enumerate(spec.label_names):
-        if at is None and label in reported:
-            continue
-        is_known = label in names
-        if not is_known or (at is not None and label in spec.label_names[:number]):
+        if label not in names and not (at is None and label in reported):
             inside = f"[{number}]" if at is not None and at.is_list else ""
             where = node if at is None else (at.value[number] if at.is_list else at)
-            text = f"'{label}' is there twice" if is_known else _unknown(what, label, names, file)
+            text = _unknown(what, label, names, file)
             context.problems.add(where.mark, f"{joined(path, 'label')}{inside}", text)
     if spec.kind == "npz" and (spec.data or "data") not in names:
         where = node.value.get("data", node)

@@ -27,6 +27,7 @@ from mxtrain.config.spec import (
     FileSymbol,
     NodeSpec,
     PythonSymbol,
+    SourceSpec,
     SymbolSpec,
 )
 from mxtrain.errors import MXNetError, PluginError
@@ -134,17 +135,32 @@ def check_network(
         return None, ()
     if not isinstance(spec, tuple) and not _check_outputs(symbol, node, context):
         return None, ()
-    shapes = _shapes(data)
+    labels = label_names(symbol)
+    fits = data is None or _check_labels(labels, data.train, data_node.value["train"], context)
+    shapes = _shapes(data, labels if fits else [])
     try:
         symbol.infer_shape_partial(**shapes)
     except MXNetError as error:
         _report(error, spec, node, context, shapes)
-    labels = label_names(symbol)
-    if data is not None and labels and not data.train.label_names and data.train.kind != "idx":
-        names = ", ".join(f"'{name}'" for name in labels)
-        text = f"missing: the network has the label {names}; name its column"
-        context.bad(data_node.value["train"], "data.train.label", text)
     return symbol, usual_metrics(symbol)
+
+
+def _check_labels(labels: list[str], train: SourceSpec, node: Node, context: Context) -> bool:
+    """Note columns that are missing or of another number than the labels of the network."""
+    columns = train.label_names
+    names = ", ".join(f"'{name}'" for name in labels)
+    if not labels or train.kind == "idx":
+        return True
+    if not columns:
+        text = f"missing: the network has the label {names}; name its column"
+    elif train.kind == "table" and 1 < len(labels) != len(columns):
+        text = f"the network has {len(labels)} labels, {names}; name a column for each, in order"
+    elif len(labels) == 1 and len(set(columns)) < len(columns):
+        text = "a column is there twice"
+    else:
+        return True
+    context.bad(node.value.get("label", node), "data.train.label", text)
+    return False
 
 
 def label_names(symbol: Symbol) -> list[str]:
@@ -152,10 +168,14 @@ def label_names(symbol: Symbol) -> list[str]:
     return [name for name in symbol.list_arguments() if name.endswith("label")]
 
 
-def _shapes(data: DataSpec | None) -> dict[str, tuple[int, ...]]:
-    """Return the shape of a batch as far as the header of the data tells it."""
+def _shapes(data: DataSpec | None, labels: list[str]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a batch and its labels as far as the header of the data tells them."""
     columns = feature_columns(data) if data is not None else None
-    return {DATA: (data.batch_size, len(columns))} if data is not None and columns else {}
+    if data is None or not columns:
+        return {}
+    rows, of_label = data.batch_size, len(data.train.label_names)
+    label = (rows, of_label) if of_label > len(labels) else (rows,)
+    return {DATA: (rows, len(columns))} | dict.fromkeys(labels if of_label else (), label)
 
 
 def _check_ends(spec: tuple[NodeSpec, ...], node: Node, context: Context) -> bool:
@@ -208,7 +228,8 @@ def _report(
         right = 0
         try:
             for _, symbol in graph.steps(spec):
-                symbol.infer_shape_partial(**shapes)
+                there = shapes.keys() & set(symbol.list_arguments())
+                symbol.infer_shape_partial(**{name: shapes[name] for name in there})
                 right += 1
         except (MXNetError, ValueError, TypeError, AssertionError) as first:
             context.bad(node.value[right], f"symbol.{spec[right].name}", str(first))

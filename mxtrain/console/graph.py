@@ -17,7 +17,7 @@ def show_graph(report: GraphReport, stream: TextIO) -> None:
     """Write what a ``-symbol.json`` holds to `stream`."""
     kinds = [variable.kind for variable in report.variables]
     parts = [
-        f"written by {report.written_by}",
+        f"format of {report.written_by}",
         count(len(report.nodes), "operator"),
         count(kinds.count("argument"), "argument"),
         f"{kinds.count('auxiliary')} auxiliary",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from trainer_runs import CONFIG, KINDS, Notes, points, recorded, train, weights, write_config
 
-from mxtrain.config import load
+from mxtrain.config import ConfigErrors, load
 from mxtrain.io.errors import DataError
 from mxtrain.metric import registry
 from mxtrain.trainer.build import build
@@ -229,8 +229,12 @@ def test_a_metric_for_one_output_by_name(tmp_path: Path) -> None:
 
 def test_labels_for_several_outputs_must_be_as_many(tmp_path: Path) -> None:
     config = value_config(tmp_path, with_network(SEVERAL))
-    with pytest.raises(DataError, match=r"has 2 labels \(cls_label, val_label\), the data have 1"):
+    with pytest.raises(ConfigErrors, match="has 2 labels, 'cls_label', 'val_label'; name a column"):
         train(config, "data.train.label=w", "data.ignore=[u, v]")
+    arrays = tmp_path / "rows.npz"
+    np.savez(arrays, data=np.ones((12, 2), "float32"), label=np.ones(12, "float32"))
+    with pytest.raises(DataError, match=r"has 2 labels \(cls_label, val_label\), the data have 1"):
+        train(config, f"data={{train: {{path: {arrays}, label: label}}, batch_size: 4}}")
 
 
 OWN_LOSS = """\
