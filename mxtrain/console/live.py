@@ -34,7 +34,7 @@ from mxtrain.console.columns import (
 from mxtrain.console.format import MAX_CHANGES_LISTED, rate_changes
 from mxtrain.console.glyphs import Glyphs, glyphs_for
 from mxtrain.console.opening import opening
-from mxtrain.console.tables import rich_table
+from mxtrain.console.tables import draw
 from mxtrain.trainer.report import EpochRow, Progress, RunInfo, RunResult
 
 SECONDS_BETWEEN_FRAMES = 0.25
@@ -134,7 +134,7 @@ class LiveReporter:
         if result.profile is not None:
             for sheet in profile_sheets(result.profile):
                 self._console.print()
-                self._console.print(rich_table(sheet))
+                draw(sheet, self._console)
             self._console.print(Text(profile_note(result.profile), "dim"))
 
     def close(self) -> None:

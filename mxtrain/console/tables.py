@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from mxtrain.console.glyphs import glyphs_for, write
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from rich.console import Console
     from rich.text import Text
 
 
@@ -42,7 +42,7 @@ def show(sheet: Sheet, stream: TextIO) -> None:
     if stream.isatty():
         from rich.console import Console
 
-        Console(file=stream, highlight=False).print(rich_table(sheet))
+        draw(sheet, Console(file=stream, highlight=False))
         return
     if sheet.title:
         write(stream, sheet.title)
@@ -50,12 +50,14 @@ def show(sheet: Sheet, stream: TextIO) -> None:
         write(stream, line)
 
 
-def rich_table(sheet: Sheet) -> RichTable:
-    """Return `sheet` as a rich table without a frame."""
+def draw(sheet: Sheet, console: Console) -> None:
+    """Write `sheet` to a terminal, without a frame; a long title is as wide as the terminal."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=sheet.title or None, title_justify="left", box=None, pad_edge=False)
-    table.title_style = "bold"
+    if sheet.title:
+        console.print(Text(sheet.title, "bold"))
+    table = Table(box=None, pad_edge=False)
     table.header_style = "bold cyan"
     for index, header in enumerate(sheet.headers):
         table.add_column(
@@ -66,7 +68,7 @@ def rich_table(sheet: Sheet) -> RichTable:
         )
     for row in sheet.rows:
         table.add_row(*map(_cell, row))
-    return table
+    console.print(table)
 
 
 def _cell(text: str) -> Text:

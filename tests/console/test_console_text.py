@@ -128,7 +128,7 @@ def test_table_in_a_pipe_is_one_line_per_row() -> None:
     ]
 
 
-def test_table_on_a_terminal_wraps_only_prose(monkeypatch: pytest.MonkeyPatch) -> None:
+def on_a_terminal(sheet: Sheet, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -136,8 +136,19 @@ def test_table_on_a_terminal_wraps_only_prose(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    show(Sheet(("name", "meaning"), [("a_long_name", "words " * 20)], wide=(1,)), stream)
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+    show(sheet, stream)
+    return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+
+
+def test_a_title_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    title = "adam(learning_rate=0.01, wd=0.0001)"
+    lines = on_a_terminal(Sheet(("n",), [("1",)], title=title), monkeypatch)
+    assert [line.strip() for line in lines] == [title, "n", "1"]
+
+
+def test_table_on_a_terminal_wraps_only_prose(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = Sheet(("name", "meaning"), [("a_long_name", "words " * 20)], wide=(1,))
+    lines = on_a_terminal(sheet, monkeypatch)
     assert "a_long_name" in lines[1]
     assert len(lines) > 3
     assert max(map(len, lines)) <= 40
