@@ -59,11 +59,12 @@ def _scientific(value: float) -> str:
 def learning_rate(value: float) -> str:
     """Return a learning rate with three significant digits, in at most seven characters.
 
-    >>> learning_rate(0.1), learning_rate(0.00729), learning_rate(0.0001), learning_rate(7.29e-5)
-    ('0.1', '0.00729', '1e-4', '7.29e-5')
+    >>> [learning_rate(rate) for rate in (0.1, 0.00729, 7.29e-5, 1e-4, 69420.0, 278000.0)]
+    ['0.1', '0.00729', '7.29e-5', '1e-4', '69400', '2.78e5']
     """
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}"
+    if value == 0 or 1e-3 <= abs(value) < 99950:
+        text = f"{value:.3g}"
+        return f"{float(text):.0f}" if "e" in text else text
     if not math.isfinite(value):
         return str(value)
     mantissa, exponent = f"{value:.2e}".split("e")

@@ -39,15 +39,16 @@ def plot(
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return ["(nothing to plot: no finite value)"]
-    low, high = min(finite), max(finite)
-    labels = [learning_rate(high), learning_rate(low)]
-    margin = max(map(len, labels)) + 1
+    high, low = learning_rate(max(finite)), learning_rate(min(finite))
+    margin = max(len(high), len(low)) + 1
     columns = max(width - margin - 2, 4)
     rows = _braille(values, columns, height) if unicode else _stars(values, columns, height)
     plain_axis, labelled_axis = ("│", "┤") if unicode else ("|", "|")
+    is_constant = max(finite) == min(finite)  # one label then, where the curve is
+    labels = {rows.index(max(rows)): high} if is_constant else {0: high, height - 1: low}
     lines = []
     for index, row in enumerate(rows):
-        label = labels[0] if index == 0 else labels[1] if index == height - 1 else ""
+        label = labels.get(index, "")
         axis = labelled_axis if label else plain_axis
         lines.append(f"{label:>{margin}} {axis}{row}".rstrip())
     corner, line = ("└", "─") if unicode else ("+", "-")

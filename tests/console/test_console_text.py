@@ -112,8 +112,10 @@ def test_plot_runs_from_the_top_left_to_the_bottom_right() -> None:
 
 
 def test_plot_of_a_constant_runs_along_the_middle() -> None:
-    lines = plot([0.1] * 50, width=40, height=5, unicode=False)
-    assert [index for index, line in enumerate(lines) if "*" in line] == [2]
+    for unicode, dots in ((False, r"\*"), (True, "[\u2801-\u28ff]")):
+        lines = plot([0.1] * 50, width=40, height=5, unicode=unicode)
+        assert [index for index, line in enumerate(lines) if re.search(dots, line)] == [2]
+        assert [index for index, line in enumerate(lines) if "0.1" in line] == [2]
 
 
 def test_table_in_a_pipe_is_one_line_per_row() -> None:
