@@ -71,9 +71,20 @@ class Columns:
 
 
 def _cell(column: Column, text: str) -> str:
-    if len(text) > column.width:
-        text = text[: column.width - 1] + "."
+    text = _cut(text, column.width)
     return text.ljust(column.width) if column.left else text.rjust(column.width)
+
+
+def _cut(text: str, width: int) -> str:
+    """Cut a text that is too long, between two words where there are some.
+
+    >>> _cut("adam beta1=0.9 wd=0.0001", 22), _cut("unfinished", 8)
+    ('adam beta1=0.9 ..', 'unfinis.')
+    """
+    if len(text) <= width:
+        return text
+    words = text[: width - 2].rpartition(" ")[0]
+    return f"{words} .." if words else text[: width - 1] + "."
 
 
 def columns_of(goal: Goal, epochs: int, rows: Sequence[TrialRow]) -> Columns:
@@ -101,7 +112,7 @@ def columns_of(goal: Goal, epochs: int, rows: Sequence[TrialRow]) -> Columns:
     return Columns(
         (
             *columns,
-            Column("s/ep", 6, 6, lambda place, row: _or_none(_seconds, row.seconds_per_epoch)),
+            Column("s/ep", 6, 6, lambda place, row: metric(row.seconds_per_epoch)),
             Column("B/w", 4, 7, lambda place, row: _or_none(_short, row.state_bytes_per_weight)),
             Column("status", 8, 1, lambda place, row: _status(row, epochs), left=True),
         )
@@ -110,10 +121,6 @@ def columns_of(goal: Goal, epochs: int, rows: Sequence[TrialRow]) -> Columns:
 
 def _or_none(shown: Callable[[float], str], value: float | None) -> str:
     return "-" if value is None else shown(value)
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def _short(value: float) -> str:

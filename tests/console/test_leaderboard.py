@@ -176,6 +176,12 @@ def test_wide_table_has_every_measure() -> None:
     ]
 
 
+def test_the_time_of_a_short_epoch_fits_its_column() -> None:
+    row = replace(at(waiting(1)[0], 1, 0.5), seconds_per_epoch=0.000412)
+    ((line, _),) = columns_of(GOAL, 4, [row]).row(1, row, "")
+    assert " 4.1e-4 " in line
+
+
 def test_plain_lines() -> None:
     stream = Unicode()
     play(PlainComparison(stream), 4, jobs=3)
