@@ -23,9 +23,14 @@ EDITED = ".edited"
 
 _SINGLE = (CONFIG, *METRICS, LOG, PREPROCESSING, SYMBOL)
 
+RESULTS_JSON, RESULTS_CSV, EPOCHS_CSV = "results.json", "results.csv", "epochs.csv"
+CURVES_SVG, CURVES_PNG = "curves.svg", "curves.png"
+COMPARISON = (RESULTS_JSON, RESULTS_CSV, EPOCHS_CSV, CURVES_SVG, CURVES_PNG)
+"""What `mxtrain compare` leaves in its folder, beside its config."""
+
 
 def check_output(output: Path | None, overwrite: bool) -> None:
-    """Refuse (FileExistsError) an `output` that is a file, or holds a run unless `overwrite`."""
+    """Refuse (FileExistsError) an `output` that is a file, or holds results unless `overwrite`."""
     if output is None:
         return
     if output.exists() and not output.is_dir():
@@ -34,6 +39,11 @@ def check_output(output: Path | None, overwrite: bool) -> None:
         raise FileExistsError(
             f"--output {output} has a {CONFIG} of its own, which a run would replace; choose "
             "another folder"
+        )
+    if holds_comparison(output) and not overwrite:
+        raise FileExistsError(
+            f"--output {output} holds a comparison already; choose another folder, or replace it "
+            "with --overwrite"
         )
     if holds_run(output) and not overwrite:
         raise FileExistsError(
@@ -46,11 +56,14 @@ def make_folder(output: Path | None, overwrite: bool, parent: str = RUNS) -> Pat
     """Make the folder of a run and return it.
 
     Without `output` it is a new numbered one under `parent` in the current folder. One that holds
-    a run is refused unless `overwrite`, which removes that run's files and nothing else.
+    a run or a comparison is refused unless `overwrite`, which removes its files and nothing else.
     """
     if output is None:
         return _numbered(Path(parent))
     check_output(output, overwrite)
+    if holds_comparison(output):
+        for name in COMPARISON:
+            (output / name).unlink(missing_ok=True)
     if holds_run(output):
         remove_run(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -76,14 +89,24 @@ def holds_run(folder: Path) -> bool:
     return (folder / CONFIG).exists() or (folder / METRICS_JSONL).exists()
 
 
+def holds_comparison(folder: Path) -> bool:
+    """Whether a folder holds results of `mxtrain compare`, and no run beside them."""
+    return (folder / RESULTS_JSON).exists() and _is_bare(folder)
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether there is a config, and of what else a run writes nothing."""
+    others = (name for name in _SINGLE if name != CONFIG)
+    return (folder / CONFIG).is_file() and not any((folder / name).exists() for name in others)
+
+
 def is_config_alone(folder: Path) -> bool:
-    """Whether there is a config that somebody wrote, and nothing of a run.
+    """Whether there is a config that somebody wrote, and nothing of a run or a comparison.
 
     A run that was killed when it began leaves its config alone too, but in the form it writes.
     """
     config = folder / CONFIG
-    others = (LOG, *METRICS, PREPROCESSING, SYMBOL)
-    if not config.is_file() or any((folder / name).exists() for name in others):
+    if not _is_bare(folder) or holds_comparison(folder):
         return False
     from mxtrain.config import ConfigErrors, load, to_yaml
 

@@ -62,6 +62,8 @@ def find(wanted: str) -> Found:
         return _checkpoint(path)
     if not (path / folders.CONFIG).exists():
         raise SetupError(f"{path} holds no run: it has no {folders.CONFIG}{_near(path)}")
+    if folders.holds_comparison(path):
+        raise SetupError(f"{path} holds a comparison, which cannot go on; compare again")
     if folders.is_config_alone(path):
         config = path / folders.CONFIG
         raise SetupError(f"{path} holds no run, but a config; to train it: mxtrain fit {config}")

@@ -12,12 +12,15 @@ from xml.etree import ElementTree
 
 import pytest
 from compare_runs import by_label, config, own_config, points, run
+from trainer_runs import train
 
 from mxtrain import optimizer as optimizers
 from mxtrain.config import Component, load
 from mxtrain.trainer.compare import png
 from mxtrain.trainer.compare.trials import make_trials, spec_of
 from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.folder import COMPARISON
+from mxtrain.trainer.resume import find
 
 __all__ = ["config", "own_config"]  # fixtures
 
@@ -188,13 +191,28 @@ def test_folders_are_numbered_and_protected(config: Path, monkeypatch: pytest.Mo
         str(Path("compare", "0001")),
         str(Path("compare", "0002")),
     )
-    with pytest.raises(FileExistsError, match="--overwrite"):
+    with pytest.raises(FileExistsError, match=r"holds a comparison already.*--overwrite"):
         run(config, output=Path(first.output), **options)
     Path(first.output, "curves.png").write_bytes(b"old")
     Path(first.output, "mine.txt").write_text("kept")
     again = run(config, "fit.num_epoch=1", output=Path(first.output), overwrite=True, **options)
     assert "mine.txt" in again.files
     assert "curves.png" not in again.files
+
+
+def test_a_run_takes_the_place_of_a_comparison_only_where_it_may(config: Path) -> None:
+    folder = Path(run(config, "fit.num_epoch=1", names=["sgd"]).output)
+    with pytest.raises(FileExistsError, match="holds a comparison already"):
+        train(config, output=folder)
+    with pytest.raises(SetupError, match="holds a comparison, which cannot go on"):
+        find(str(folder))
+    (folder / "mine.txt").write_text("kept")
+    train(config, output=folder, overwrite=True)
+    assert not any((folder / name).exists() for name in COMPARISON)
+    assert (folder / "mine.txt").exists()
+    (folder / "results.json").write_text("of the user")  # beside a run it is no comparison's
+    train(config, output=folder, overwrite=True)
+    assert (folder / "results.json").exists()
 
 
 def test_png_without_matplotlib_is_refused_before_anything_runs(

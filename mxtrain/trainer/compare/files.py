@@ -17,14 +17,21 @@ from mxtrain.config.spec import CompareSpec
 from mxtrain.trainer.compare.curves import panels_of
 from mxtrain.trainer.compare.scores import Scores
 from mxtrain.trainer.compare.svg import draw
-from mxtrain.trainer.folder import CONFIG, make_folder
+from mxtrain.trainer.folder import (
+    COMPARISON,
+    CONFIG,
+    CURVES_PNG,
+    CURVES_SVG,
+    EPOCHS_CSV,
+    RESULTS_CSV,
+    RESULTS_JSON,
+    make_folder,
+)
 
 if TYPE_CHECKING:
     from mxtrain.config.spec import RunSpec
 
 PARENT = "compare"
-RESULTS_JSON, RESULTS_CSV, EPOCHS_CSV = "results.json", "results.csv", "epochs.csv"
-CURVES_SVG, CURVES_PNG = "curves.svg", "curves.png"
 
 
 class CompareFolder:
@@ -37,7 +44,7 @@ class CompareFolder:
     def __init__(self, output: Path | None, overwrite: bool, png: bool) -> None:
         self.path = make_folder(output, overwrite, PARENT)
         self._png = png
-        for name in (RESULTS_JSON, RESULTS_CSV, EPOCHS_CSV, CURVES_SVG, CURVES_PNG):
+        for name in COMPARISON:
             (self.path / name).unlink(missing_ok=True)
 
     def write_config(self, spec: RunSpec, scores: Scores) -> None:
