@@ -19,6 +19,7 @@ from mxtrain.trainer import data as run_data
 from mxtrain.trainer import outputs
 from mxtrain.trainer.batches import Batches
 from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.memory import check_room, free_memory
 from mxtrain.trainer.weights import SavedWeights
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def build(spec: RunSpec) -> Built:
     try:
         module = _bound_module(spec, symbol, data, list(kinds))
         _check_classes(module, heads, data)
+        _check_room(module)
         if spec.weights is not None:
             start = SavedWeights(spec.weights, module, start)
         module.init_params(start)
@@ -133,6 +135,12 @@ def add_optimizer(built: Built) -> None:
     if spec.lr_scheduler is not None:
         settings["lr_scheduler"] = make_scheduler(built)
     built.module.init_optimizer(optimizer=spec.optimizer.name, optimizer_params=settings)
+    _check_room(built.module)
+
+
+def _check_room(module: Module) -> None:
+    if module.executor.plan.backend.name != "cupy":  # a GPU has its own, and says so itself
+        check_room(module, free_memory())
 
 
 def make_scheduler(built: Built) -> Any:

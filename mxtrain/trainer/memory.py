@@ -7,11 +7,14 @@ what reading the data takes. That is over before anything else is allocated.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mxtrain.initializer.load import Load
+from mxtrain.trainer.errors import SetupError
 
 if TYPE_CHECKING:
+    from mxtrain.module import Module
     from mxtrain.trainer.bound import BoundBatch
     from mxtrain.trainer.loop import Loop
 
@@ -44,6 +47,52 @@ def training_memory(loop: Loop) -> Memory:
     )
     always = ("parameters", "gradients", "optimizer states")
     return tuple((what, size) for what, size in found if size or what in always)
+
+
+def check_room(module: Module, free: int | None) -> None:
+    """Refuse (SetupError) a network that `free` bytes of memory cannot hold, None for any number.
+
+    To be called when arrays are there that nothing has written to: systems promise more memory
+    than they have, and kill who uses it. Before the module has an optimizer all its arrays are
+    such; with one, the weights are not.
+    """
+    weights = _bytes(module.parameter_arrays())
+    kinds = {
+        "gradients": _bytes(module.flat_gradients()),
+        "a copy of the weights": weights,
+        "a batch": module.executor.plan.nbytes(),
+    }
+    begun = module.optimizer_initialized
+    kinds |= {"optimizer states": module.optimizer_state_bytes()} if begun else {"weights": weights}
+    needed = sum(kinds.values())
+    if free is not None and needed > free:
+        parts = sorted(kinds.items(), key=lambda part: part[1], reverse=True)
+        listed = ", ".join(f"{_shown(size)} for {what}" for what, size in parts)
+        raise SetupError(
+            f"training takes {_shown(needed)} of memory {'more' if begun else 'or more'}, and "
+            f"{_shown(free)} are free: {listed}; take fewer units or smaller batches"
+        )
+
+
+def free_memory(system: Path = Path("/")) -> int | None:
+    """Return the bytes that may still be used, with those of swap; None where nothing tells.
+
+    `system` is the root of Linux's files about it.
+    """
+    try:
+        lines = (system / "proc/meminfo").read_text().splitlines()
+        sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
+        free = sizes["MemAvailable"] + sizes["SwapFree"]
+    except (OSError, LookupError, ValueError):
+        return None
+    try:
+        return min(free, int((system / "sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # no container, or "max": it has no limit
+        return free
+
+
+def _shown(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 def _started_from(initializer: Any) -> int:

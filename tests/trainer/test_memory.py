@@ -15,7 +15,9 @@ from trainer_runs import CONFIG, train, write_config
 from mxtrain.config import load
 from mxtrain.trainer.best import Best
 from mxtrain.trainer.build import add_optimizer, build
+from mxtrain.trainer.errors import SetupError
 from mxtrain.trainer.loop import Loop
+from mxtrain.trainer.memory import free_memory
 from mxtrain.trainer.preview import summary
 
 FOLDER = Path(__file__).parent
@@ -218,3 +220,39 @@ def test_the_best_weights_are_put_in_place_without_copies(tmp_path: Path) -> Non
     assert all(map(np.array_equal, values(), running))
     best.restore(module)
     assert all(map(np.array_equal, values(), kept))
+
+
+# -- what cannot fit -------------------------------------------------------------------------------
+
+
+def test_a_network_that_memory_cannot_hold_is_refused_before_it_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = ["symbol.fc1.num_hidden=100000", "optimizer={name: adam}"]
+    spec = load(write_config(tmp_path, CONFIG), changes)
+    free = [2**20]
+    monkeypatch.setattr("mxtrain.trainer.build.free_memory", lambda: free.pop())
+    with pytest.raises(SetupError, match=r"takes .* or more, and 1\.0 MiB .* for weights; .*units"):
+        summary(spec)
+    free += [2**22, 2**30]
+    with pytest.raises(SetupError, match=r"takes .* more, and 4\.0 MiB .* for optimizer states, "):
+        summary(spec)
+    monkeypatch.setattr("mxtrain.trainer.build.free_memory", lambda: None)
+    assert summary(spec).num_parameters > 10**5
+
+
+@pytest.mark.parametrize(
+    ("limit", "free"), [(None, 7 * 2**20), ("max\n", 7 * 2**20), (f"{2**20}\n", 2**20)]
+)
+def test_free_memory_is_what_the_system_and_the_container_leave(
+    tmp_path: Path, limit: str | None, free: int
+) -> None:
+    assert free_memory(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemAvailable: 5120 kB\nSwapFree: 2048 kB\nOdd: 1\n")
+    if limit is not None:
+        (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+        (tmp_path / "sys/fs/cgroup/memory.max").write_text(limit)
+    assert free_memory(tmp_path) == free
+    (tmp_path / "proc/meminfo").write_text("MemAvailable:\n")
+    assert free_memory(tmp_path) is None
