@@ -1,8 +1,9 @@
 """Train networks from a YAML file, with MXNet's vocabulary and numbers.
 
 MXNet scripts run with ``import mxtrain as mx``: `symbol` (`sym`), `module` (`mod`), `initializer`
-(`init`), `optimizer` (`opt`), `lr_scheduler`, `metric`, `io`, `callback`, `random`, `nd`, `model`,
-`name`, `attribute`, `monitor`, `cpu`, `gpu`, `MXNetError`. All are imported when first used.
+(`init`), `optimizer` (`opt`), `lr_scheduler`, `metric`, `io`, `callback`, `random`, `nd`
+(`ndarray`), `model`, `name`, `attribute`, `monitor` (`mon`), `cpu`, `gpu`, `MXNetError`. All
+are imported when first used.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ _MODULES = {
     "mod": "mxtrain.module",
     "model": "mxtrain.model",
     "module": "mxtrain.module",
+    "mon": "mxtrain.monitor",
     "monitor": "mxtrain.monitor",
     "name": "mxtrain.name",
     "nd": "mxtrain.nd",
+    "ndarray": "mxtrain.nd",
     "opt": "mxtrain.optimizer",
     "optimizer": "mxtrain.optimizer",
     "random": "mxtrain.random",
@@ -35,6 +38,7 @@ _MODULES = {
 }
 _NAMES = {
     "AttrScope": "mxtrain.attribute",
+    "Context": "mxtrain.context",
     "MXNetError": "mxtrain.errors",
     "cpu": "mxtrain.context",
     "current_context": "mxtrain.context",

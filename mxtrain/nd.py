@@ -124,4 +124,5 @@ def __getattr__(name: str) -> Any:
         from mxtrain import sparse
 
         return sparse
-    raise AttributeError(f"module 'mxtrain.nd' has no attribute '{name}'")
+    hint = f"; arrays are NumPy's, take numpy.{name}" if hasattr(np, name) else ""
+    raise AttributeError(f"module 'mxtrain.nd' has no attribute '{name}'{hint}")

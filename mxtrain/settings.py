@@ -136,7 +136,7 @@ class Declared:
                 from mxtrain.errors import closest
 
                 near = closest(name, values)
-                hint = f"; did you mean '{near}'?" if near else ""
+                hint = f"; did you mean '{near}'?" if near else "."
                 raise TypeError(
                     f"{name_of_class} has no argument '{name}'{hint} It takes: {', '.join(values)}"
                 )

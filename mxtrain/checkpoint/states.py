@@ -57,6 +57,11 @@ def load_states(data: bytes) -> tuple[dict[Key, Any], dict[str, Any]]:
         states = {_key(key): unpack(node, tensors) for key, node in header["states"]}
         metadata = header["metadata"]
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        if data[:1] == b"\x80" and data[-1:] == b".":
+            raise FileFormatError(
+                "these are states as MXNet writes them, by pickle, which are not read: such a file "
+                "can run any program"
+            ) from None
         raise FileFormatError(f"optimizer states are damaged: {error}") from error
     if not isinstance(metadata, dict):
         raise FileFormatError(f"optimizer states are damaged: metadata is {metadata!r}")

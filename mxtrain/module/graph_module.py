@@ -101,6 +101,11 @@ class GraphModule(BaseModule):
         """Descriptions of the label inputs as bound now (None without labels)."""
         return self._memory.labels or None
 
+    # MXNet's own attribute, which its tutorials hand to `bind`.
+    @property
+    def _label_shapes(self) -> list[DataDesc] | None:
+        return self.label_shapes if self.binded else None
+
     @property
     def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and shapes of the outputs as bound now."""
@@ -294,7 +299,7 @@ class GraphModule(BaseModule):
         executor = memory.executor
         for desc, array in zip(memory.data, data_batch.data, strict=True):
             copy_checked(desc.name, array, executor.arg_dict[desc.name])
-        for desc, array in zip(memory.labels, data_batch.label or (), strict=False):
+        for desc, array in zip(memory.labels, inputs.labels_of(data_batch), strict=False):
             copy_checked(desc.name, array, executor.arg_dict[desc.name])
         executor.forward(self.for_training if is_train is None else is_train)
 

@@ -73,12 +73,17 @@ def of_batch(
     names = described(getattr(batch, "provide_data", None)) or data
     new_data = [_reshaped(d, np.shape(a)) for d, a in zip(names, batch.data, strict=True)]
     names = described(getattr(batch, "provide_label", None)) or labels
-    if batch.label:
-        arrays = zip(names, batch.label, strict=False)
+    if given := labels_of(batch):
+        arrays = zip(names, given, strict=False)
         return new_data, [_reshaped(desc, np.shape(array)) for desc, array in arrays]
     shapes, _, _ = symbol.infer_shape_partial(**{desc.name: desc.shape for desc in new_data})
     implied = dict(zip(symbol.list_arguments(), shapes, strict=True))
     return new_data, [_reshaped(desc, implied[desc.name]) for desc in names if implied[desc.name]]
+
+
+def labels_of(batch: Any) -> Any:
+    """Return the labels of a batch, none where it has no such attribute: inference needs none."""
+    return getattr(batch, "label", None) or ()
 
 
 def describes(data: Descriptions, batch: Any) -> bool:

@@ -70,8 +70,10 @@ class Module(GraphModule):
 
         A name is created with ``rescale_grad = 1 / batch size`` unless that is given. An object is
         kept as it is, with a UserWarning when its rescale_grad is another. `kvstore` has no
-        influence on one device.
+        influence on one device; CallError for one of several machines.
         """
+        if isinstance(kvstore, str) and kvstore.startswith("dist"):
+            raise CallError(f"kvstore {kvstore!r}: training on several machines is not there")
         self._require(binded=True, params_initialized=True)
         if self.optimizer_initialized and not force_init:
             self.logger.warning("optimizer already initialized, ignoring...")

@@ -13,7 +13,7 @@ from mxtrain import optimizer as optimizers
 from mxtrain.backend.numpy import Array, RunnableRule
 from mxtrain.checkpoint.atomic import atomic_write
 from mxtrain.checkpoint.states import load_states
-from mxtrain.errors import CallError, MXNetError
+from mxtrain.errors import CallError, FileFormatError, MXNetError
 from mxtrain.executor.arena import Place
 from mxtrain.module.memory import Memory
 from mxtrain.optimizer.rule import BoundRule, Slot
@@ -36,6 +36,8 @@ def make_optimizer(
     if isinstance(given, str):
         settings = {"rescale_grad": rescale_grad, **params}
         return optimizers.create(given, sym=symbol, param_idx2name=idx2name, **settings)
+    if isinstance(given, type):
+        raise CallError(f"optimizer is the class {given.__name__}; make one: {given.__name__}()")
     if not isinstance(given, optimizers.Optimizer):
         raise CallError(f"optimizer is a name or an Optimizer, not a {type(given).__name__}")
     if given.rescale_grad != rescale_grad:
@@ -76,7 +78,8 @@ class Optimization:
         kept = self._updater.states
         self._memory = memory
         self._rules: list[BoundRule] = []
-        bound = self._bind_rules(memory) if self.optimizer.has_rule else {}
+        may_bind = self.optimizer.has_rule and not self.optimizer.makes_own_states
+        bound = self._bind_rules(memory) if may_bind else {}
         self._bound = set(bound)
         self._loose = [
             (index, name)
@@ -196,7 +199,10 @@ class Optimization:
             blob = Path(fname).read_bytes()
         except OSError as error:
             raise MXNetError(f"cannot read {fname}: {error.strerror}") from None
-        loaded, _ = load_states(blob)
+        try:
+            loaded, _ = load_states(blob)
+        except FileFormatError as error:
+            raise FileFormatError(f"{fname}: {error}") from error
         self._check_fit(fname, loaded)
         bound = {index: self._updater.states[index] for index in self._bound}
         self._updater.set_states(blob)

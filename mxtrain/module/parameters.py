@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mxtrain import nd
-from mxtrain.errors import MXNetError, unknown_name
+from mxtrain.errors import CallError, MXNetError, unknown_name
 from mxtrain.executor.arrays import copy_checked
 from mxtrain.initializer import InitDesc
 from mxtrain.module.memory import Memory
@@ -54,7 +54,13 @@ class ParameterStore:
         aux_params: Mapping[str, Any] | None,
         allow_missing: bool,
     ) -> None:
-        """Give each array a value, in alphabetical order: a given one, or the initializer's."""
+        """Give each array a value, in alphabetical order: a given one, or the initializer's.
+
+        CallError for the class of an initializer: many of them can be called with an array too.
+        """
+        if isinstance(initializer, type):
+            name = initializer.__name__
+            raise CallError(f"initializer is the class {name}; make one: {name}()")
         for store, given in ((self.arg_params, arg_params), (self.aux_params, aux_params)):
             for name, array in sorted(store.items()):
                 if given is not None and name in given:

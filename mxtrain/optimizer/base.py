@@ -11,11 +11,14 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mxtrain.errors import MXNetError
 from mxtrain.optimizer.rates import Rates
 from mxtrain.registry import Registry
 
 if TYPE_CHECKING:
     from mxtrain.optimizer.tracing import Layer
+
+_AGGREGATION = "MXNET_OPTIMIZER_AGGREGATION_SIZE"
 
 
 class Optimizer(Rates):
@@ -149,6 +152,15 @@ class Optimizer(Rates):
             and cls.update_multi_precision is Optimizer.update_multi_precision
         )
 
+    @property
+    def makes_own_states(self) -> bool:
+        """Whether the class has a way of its own to make states: what they begin with."""
+        cls = type(self)
+        return (
+            cls.create_state is not Optimizer.create_state
+            or cls.create_state_multi_precision is not Optimizer.create_state_multi_precision
+        )
+
     def create_state(self, index: int, weight: Any) -> Any:
         """Return new states for a weight: None, an array, or nested tuples and lists of them."""
         if type(self).rule is Optimizer.rule:
@@ -247,11 +259,16 @@ def _is_half(weight: Any) -> bool:
 def aggregation_size(optimizer: Optimizer) -> int:
     """Return how many parameters are handed over at once (0: one by one).
 
-    ``MXNET_OPTIMIZER_AGGREGATION_SIZE`` in the environment replaces the optimizer's own number.
+    ``MXNET_OPTIMIZER_AGGREGATION_SIZE`` in the environment replaces the optimizer's own number;
+    MXNetError where it is no whole number.
     """
-    if optimizer.aggregate_num == 0:
+    if optimizer.aggregate_num <= 0:
         return 0
-    return int(os.environ.get("MXNET_OPTIMIZER_AGGREGATION_SIZE", optimizer.aggregate_num))
+    given = os.environ.get(_AGGREGATION, str(optimizer.aggregate_num))
+    try:
+        return max(int(given), 0)
+    except ValueError:
+        raise MXNetError(f"{_AGGREGATION} is {given!r}, not a whole number") from None
 
 
 registry: Registry[Optimizer] = Registry("optimizer")

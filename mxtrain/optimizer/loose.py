@@ -76,7 +76,7 @@ def apply_rule(
     _check(index, weight, grad)
     rule = rule_of(optimizer, decays=wd != 0)
     arrays = {"weight": weight, "grad": grad.astype(weight.dtype, copy=False)}
-    arrays |= named_states(optimizer, rule, state)
+    arrays |= states_for(optimizer, rule, state, index, weight)
     flat = {name: np.ascontiguousarray(array).reshape(-1) for name, array in arrays.items()}
     t = optimizer._index_update_count[index]
     states = {name: flat[name] for name in rule.states}
@@ -87,12 +87,26 @@ def apply_rule(
             arrays[name][...] = flat[name].reshape(arrays[name].shape)
 
 
-def named_states(optimizer: Optimizer, rule: Rule, state: Any) -> dict[str, Array]:
-    """Return a parameter's states by name (MXNetError where one the rule wants is not there)."""
+def states_for(
+    optimizer: Optimizer, rule: Rule, state: Any, index: Any, weight: Array
+) -> dict[str, Array]:
+    """Return a parameter's states by name.
+
+    Raises MXNetError where one the rule wants is not there, or is no array like the weight: it
+    would not be updated in place.
+    """
     given = state if isinstance(state, (tuple, list)) else (state,)
     kept = [array for array in given if array is not None]
     require_states(optimizer, rule.states, rule.states[: len(kept)])
-    return dict(zip(rule.states, kept, strict=False))
+    states = dict(zip(rule.states, kept, strict=False))
+    for name, array in states.items():
+        found = (getattr(array, "shape", type(array).__name__), getattr(array, "dtype", ""))
+        if found != (weight.shape, weight.dtype):
+            raise MXNetError(
+                f"update of parameter {index}: its state {name} is {found[0]} {found[1]}, and the "
+                f"weight {weight.shape} {weight.dtype}; make it with the weight's shape and dtype"
+            )
+    return states
 
 
 def run_rule(optimizer: Optimizer, rule: Rule, flat: dict[str, Array], layer: Layer) -> None:
@@ -116,6 +130,11 @@ def _check(index: Any, weight: Any, grad: Any) -> None:
             raise CallError(
                 f"update of parameter {index}: the {name} is a {type(array).__name__}, not an array"
             )
+    if weight.dtype.kind != "f" or grad.dtype.kind not in "fiub":
+        raise MXNetError(
+            f"update of parameter {index}: weight {weight.dtype}, gradient {grad.dtype}; weights "
+            "are floating-point numbers"
+        )
     if weight.shape != grad.shape:
         raise MXNetError(
             f"update of parameter {index}: weight {weight.shape}, gradient {grad.shape}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from mxtrain.errors import MXNetError
 from mxtrain.optimizer.base import Optimizer
-from mxtrain.optimizer.loose import apply_rule, named_states, run_rule
+from mxtrain.optimizer.loose import apply_rule, run_rule, states_for
 from mxtrain.optimizer.tracing import Layer, rule_of
 from mxtrain.sparse import RowSparseNDArray, dense_rows
 
@@ -48,7 +48,7 @@ def _apply_listed(
     wd: float,
 ) -> None:
     rule = rule_of(optimizer, decays=wd != 0, by_rows=True)
-    states = named_states(optimizer, rule, state)
+    states = states_for(optimizer, rule, state, index, weight)
     t = optimizer._index_update_count[index]
     listed = np.asarray(grad.indices)
     rows = np.asarray(optimizer.rows_to_update(index, listed, t, wd))

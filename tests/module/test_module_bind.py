@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,18 @@ from mxtrain.module import BaseModule, Module
 from mxtrain.module.memory import MAX_EXECUTORS
 
 DATA, LABEL = [("data", (8, FEATURES))], [("softmax_label", (8,))]
+
+
+def test_a_batch_without_labels_is_enough_for_inference() -> None:
+    """As tutorials do it, with a batch of their own and the label shapes of a module to come."""
+    only_data = namedtuple("only_data", ["data"])
+    trained = bound()
+    module = Module(mlp(), label_names=None)
+    module.bind(DATA, label_shapes=module._label_shapes, for_training=False)
+    module.set_params(*trained.get_params(), allow_missing=True)
+    for each, count in ((module, 8), (trained, 8), (trained, 3)):
+        each.forward(only_data([batch(count).data[0]]), is_train=False)
+        assert each.get_outputs()[0].shape == (count, 3)
 
 
 # -- names ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,42 @@ class PlainSGD(mx.opt.Optimizer):
         weight[:] += state
 
 
+class Begun(mx.opt.AdaGrad):
+    """A built-in one whose states begin otherwise."""
+
+    def create_state(self, index: int, weight: Any) -> Any:
+        return nd.full(weight.shape, 1e6, dtype=weight.dtype)
+
+
 # -- choosing one --------------------------------------------------------------------------------
+
+
+def test_states_of_a_subclass_are_made_its_own_way() -> None:
+    module = learner(Begun(learning_rate=0.1, rescale_grad=1 / 8))
+    before = values(module)
+    train(module, 3)
+    moved = [abs(array - before[name]).max() for name, array in values(module).items()]
+    assert 0 < max(moved) < 1e-3  # a rate of 0.1 would move each weight by about 0.1
+
+
+def test_a_class_is_no_optimizer_and_no_initializer() -> None:
+    with pytest.raises(CallError, match=r"optimizer is the class SGD; make one: SGD\(\)"):
+        learner(mx.opt.SGD)
+    module = bound()
+    with pytest.raises(CallError, match=r"initializer is the class Xavier; make one: Xavier\(\)"):
+        module.init_params(mx.init.Xavier, force_init=True)
+
+
+def test_training_on_several_machines_is_refused() -> None:
+    with pytest.raises(CallError, match="kvstore 'dist_sync': training on several machines"):
+        bound().init_optimizer(kvstore="dist_sync")
+
+
+def test_states_by_pickle_are_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "mlp-0001.states"
+    path.write_bytes(pickle.dumps({0: None}))
+    with pytest.raises(FileFormatError, match=r"mlp-0001\.states: .*by pickle, which are not read"):
+        learner().load_optimizer_states(str(path))
 
 
 def test_a_name_gets_the_batch_size_and_the_names_of_the_parameters() -> None:

@@ -25,6 +25,55 @@ def random_grads(steps: int, dtype: str = "float32") -> list[Any]:
     return list(np.random.default_rng(0).normal(size=(steps, 1, 5)).astype(dtype))
 
 
+# -- arrays that are refused -------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("each_backend")
+@pytest.mark.parametrize("name", ["sgd", "adam", "adagrad", "ftrl", "rmsprop"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda a: a[:2], lambda a: np.tile(a, 2), lambda a: a.astype("float64"), lambda a: "text"],
+    ids=["short", "long", "double", "text"],
+)
+def test_a_state_that_is_not_like_its_weight_is_refused(name: str, change: Any) -> None:
+    optimizer = mx.opt.create(name, learning_rate=0.1, **{"sgd": {"momentum": 0.9}}.get(name, {}))
+    weight = np.ones(5, "float32")
+    room = np.zeros(20, "float32")
+    made = optimizer.create_state(3, weight)
+    tell = "update of parameter 3: its state .*, and the weight \\(5,\\) float32; make it with"
+    for given in (change(room[:5]), RowSparseNDArray(np.ones((1,), "float32"), [0], (5,))):
+        is_sparse = isinstance(given, RowSparseNDArray)
+        grad: Any = given if is_sparse else np.ones(5, "float32")
+        wrong = change(room[:5])
+        state = [wrong for _ in made] if isinstance(made, tuple) else wrong
+        with pytest.raises(MXNetError, match=tell):
+            optimizer.update(3, weight, grad, state)
+    assert not room.any() and (weight == 1).all()
+
+
+def test_numbers_that_are_no_floats_are_refused() -> None:
+    sgd = mx.opt.create("sgd", learning_rate=0.1)
+    whole = np.array([10, 20])
+    with pytest.raises(MXNetError, match="weight int64, gradient float32; weights are floating"):
+        sgd.update(0, whole, np.ones(2, "float32"), None)
+    with pytest.raises(MXNetError, match="gradient complex64"):
+        sgd.update(0, np.ones(2), np.ones(2, "complex64"), None)
+    weight = np.ones(2)
+    sgd.update(0, weight, np.array([1, 2]), None)
+    assert np.allclose(weight, [0.9, 0.8])
+
+
+@pytest.mark.parametrize("size", ["-1", "0"])
+def test_no_aggregation_updates_one_by_one(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MXNET_OPTIMIZER_AGGREGATION_SIZE", size)
+    weight = np.ones(3, "float32")
+    mx.opt.get_updater(mx.opt.create("sgd", learning_rate=0.5))(0, np.ones(3, "float32"), weight)
+    assert (weight == 0.5).all()
+    monkeypatch.setenv("MXNET_OPTIMIZER_AGGREGATION_SIZE", "four")
+    with pytest.raises(MXNetError, match="AGGREGATION_SIZE is 'four', not a whole number"):
+        mx.opt.get_updater(mx.opt.create("sgd"))(0, np.ones(3, "float32"), weight)
+
+
 # -- states ------------------------------------------------------------------------------------
 
 
