@@ -288,6 +288,8 @@ class NumpyBackend:
     compiles = False
     # Whether small products of plain matrices are faster than those with a transposed factor.
     turns_small_factors = True
+    # Whether arithmetic on subnormal numbers takes longer, so that averages are kept free of them.
+    slowed_by_subnormals = True
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return a new buffer with unspecified contents."""

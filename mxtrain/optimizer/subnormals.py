@@ -4,7 +4,8 @@ Where gradients stay zero (a unit that never fires again) a moment is multiplied
 step by step until it is subnormal, and there it stays: rounding keeps the smallest number what it
 is. Arithmetic on such numbers takes a processor up to a hundred times as long. They are far below
 anything that could move a weight, so from time to time they are set to zero, by the count of
-updates: on every backend, and in a run that was resumed, in the same update.
+updates: in a run that was resumed, in the same update. A GPU is not slowed by them, so there they
+are left.
 """
 
 from __future__ import annotations

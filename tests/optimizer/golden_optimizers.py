@@ -233,7 +233,11 @@ def update_directly(updater: Any, indices: Any, grads: Any, weights: Any) -> Non
 
 
 def replay_in_arena(case: dict[str, Any], order: list[int]) -> dict[int, list[Any]]:
-    """Run a case over flat buffers in which the parameters lie in this order, with gaps."""
+    """Run a case over flat buffers in which the parameters lie in this order, with gaps.
+
+    The buffers are those of the default backend: on a GPU its own kernels update them.
+    """
+    from mxtrain import backend as backends
     from mxtrain.optimizer.rule import BoundRule, Slot
 
     given, optimizer = Parameters(case), make_quietly(case)
@@ -241,7 +245,8 @@ def replay_in_arena(case: dict[str, Any], order: list[int]) -> dict[int, list[An
     for index in order:
         starts[index] = end
         end += given.weight(index).size + 5
-    weight, grad = np.zeros(end, case["dtype"]), np.zeros(end, case["dtype"])
+    backend, dtype = backends.get(), np.dtype(case["dtype"])
+    weight, grad = backend.zeros((end,), dtype), backend.zeros((end,), dtype)
     slots = [Slot(i, starts[i], starts[i] + given.weight(i).size) for i in order]
     for slot in slots:
         weight[slot.start : slot.stop] = given.weight(slot.index).ravel()

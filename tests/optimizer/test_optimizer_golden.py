@@ -21,6 +21,7 @@ from golden_optimizers import (
     flat_arrays,
     is_dense,
     make,
+    make_quietly,
     make_scheduler,
     replay,
     replay_in_arena,
@@ -162,11 +163,28 @@ def test_a_replaced_base_lr_gives_one_warning(case_id: str) -> None:
     )
 
 
-@pytest.mark.parametrize("case_id", IN_ARENA)
-def test_the_arena_gives_the_same_bits(case_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    case, given, run = case_of(case_id)
-    if case["call"] == "direct" and run.optimizer.aggregate_num:
+@pytest.fixture
+def one_by_one(case_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a case that was recorded by direct calls count as these do."""
+    case = RUNNABLE[case_id]
+    if case["call"] == "direct" and make_quietly(case).aggregate_num:
         monkeypatch.setenv("MXNET_OPTIMIZER_AGGREGATION_SIZE", "1")
+
+
+@pytest.mark.usefixtures("each_backend", "one_by_one")
+@pytest.mark.parametrize("case_id", [i for i in IN_ARENA if "w" not in differs_in(i)])
+def test_weights_in_an_arena(case_id: str) -> None:
+    """As networks keep them. On a GPU this is what runs in kernels."""
+    case = RUNNABLE[case_id]
+    given = Parameters(case)
+    for index, weights in replay_in_arena(case, sorted(given.names)).items():
+        assert_close(weights, given.result("w", index), case["tol_plain"])
+
+
+@pytest.mark.usefixtures("one_by_one")
+@pytest.mark.parametrize("case_id", IN_ARENA)
+def test_the_arena_gives_the_same_bits(case_id: str) -> None:
+    case, given, run = case_of(case_id)
     orders = [sorted(given.names), sorted(given.names, reverse=True)]
     rng = np.random.default_rng(len(case_id))
     orders.append([int(index) for index in rng.permutation(sorted(given.names))])

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cuda_on_host import needs_compiler
 
-from mxtrain import optimizer
+from mxtrain import backend, optimizer
 from mxtrain.optimizer import subnormals
 from mxtrain.optimizer.rule import BoundRule, Slot
 
@@ -26,16 +27,20 @@ def test_only_subnormal_numbers_are_set(dtype: str) -> None:
     assert (found[:, len(kept) :] == 0).all()
 
 
-def bound(name: str, backend: str, **settings: Any) -> BoundRule:
+def bound(name: str, where: str, **settings: Any) -> BoundRule:
     weight, grad = np.ones(40, "f"), np.full(40, 0.1, "f")
-    return BoundRule(optimizer.create(name, **settings), [Slot(0, 0, 40)], weight, grad, backend)
+    return BoundRule(optimizer.create(name, **settings), [Slot(0, 0, 40)], weight, grad, where)
+
+
+SWEEPING = [name for name in backend.installed() if name != "cupy"]
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "nag", "rmsprop"])
-def test_moments_of_a_silent_unit_end_at_zero(name: str, each_backend: str) -> None:
+@pytest.mark.parametrize("where", SWEEPING)
+def test_moments_of_a_silent_unit_end_at_zero(name: str, where: str) -> None:
     settings = {"momentum": 0.9} if name in ("sgd", "nag") else {"beta1": 0.5, "beta2": 0.9}
     settings = {"gamma1": 0.9} if name == "rmsprop" else settings
-    rule = bound(name, each_backend, learning_rate=0.001, wd=0, **settings)
+    rule = bound(name, where, learning_rate=0.001, wd=0, **settings)
     rule.step()
     rule.grad[:] = 0
     stuck = False
@@ -59,6 +64,18 @@ def test_updates_told_ahead_end_where_a_look_is_due() -> None:
     assert (rule.states["mean"] != 0).all()
     rule.advance(1)
     assert (rule.states["mean"] == 0).all()
+
+
+@needs_compiler
+@pytest.mark.usefixtures("device")
+def test_a_gpu_is_told_updates_ahead_without_a_limit() -> None:
+    rule = bound("adam", "cupy")
+    told = rule.ahead(3 * subnormals.EVERY)
+    assert told is not None
+    assert [len(rows) for _, rows in told] == [3 * subnormals.EVERY]
+    rule.states["mean"][:] = 1e-40
+    rule.advance(subnormals.EVERY)
+    assert (rule.states["mean"] != 0).all()
 
 
 def test_copies_of_the_weight_are_no_averages() -> None:
