@@ -46,6 +46,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 # Installs nothing: CuPy must fit the driver, so the Python is chosen by who has the GPU.
+test-gpu: export PYTHONPATH := $(CURDIR)
 test-gpu:
 	@$(PYTHON) -c 'import sys; from mxtrain import backend; sys.exit(backend.problem("cupy") or 0)'
 	$(PYTHON) -m pytest -q -k cupy tests

@@ -191,11 +191,11 @@ class DeviceSegment:
     ) -> None:
         self._device, self._rounded = device, rounded
         self._bound = (program, list(arrays), tuple(targets))
-        self._table = device.empty((max(len(program.scalars), 1),), np.dtype(np.float64))
-        self.nbytes = self._table.nbytes
+        self._table = device.words(len(program.scalars))
+        self.nbytes = 8 * len(program.scalars)
         self._values: tuple[float, ...] | None = None
         zero = address_of(device.zero)
-        self._run = self.launch(address_of(self._table), zero, zero)
+        self._run = self.launch(self._table.address, zero, zero)
 
     def launch(self, table: int, counter: int, halt: int) -> Callable[[], None]:
         """Return the launch that reads its scalars from a table, in the row of a counter."""
@@ -204,6 +204,7 @@ class DeviceSegment:
     def run(self, scalars: tuple[float, ...]) -> None:
         """Apply the rule once with these scalar values, in the order the rule names them."""
         if scalars != self._values:
-            self._table[: len(scalars)] = self._values = scalars
+            self._table.write(np.array(scalars, np.float64))
+            self._values = scalars
         self._run()
         self._device.synchronize()

@@ -23,7 +23,7 @@ import nvrtc
 
 from mxtrain.backend.compiled.lines import Product
 from mxtrain.backend.cuda.batches import Products
-from mxtrain.backend.cuda.device import Device, Launch, Multiply, Repeated
+from mxtrain.backend.cuda.device import Device, Launch, Multiply, Repeated, Words
 from mxtrain.backend.cuda.kernel import Kernel
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
@@ -102,6 +102,10 @@ class HostDevice:
         raw = np.full(prod(shape) * dtype.itemsize, 0xA5, np.uint8)
         self._kept.append(raw)
         return raw.view(dtype).reshape(shape)
+
+    def words(self, count: int) -> Words:
+        raw = self.empty((max(count, 1),), np.dtype("i8"))
+        return Words(raw, raw.ctypes.data, ctypes.memmove, ctypes.memmove)
 
     def owns(self, array: np.ndarray) -> bool:
         start = array.__array_interface__["data"][0]

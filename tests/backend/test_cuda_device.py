@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from test_cuda_products import Library
 
 from mxtrain.backend.cuda import blas
-from mxtrain.backend.cuda.device import Device, Repeated
+from mxtrain.backend.cuda.device import SHARE, Device, Repeated
 from mxtrain.backend.cupy import CupyBackend
 from mxtrain.backend.numpy import run
 from mxtrain.errors import MXNetError
@@ -25,11 +26,18 @@ from mxtrain.errors import MXNetError
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler for the stand-in")
 
 
+FREE = 1 << 20
+
+
 class OutOfMemoryError(Exception):
     pass
 
 
 class CUDARuntimeError(Exception):
+    status = 801
+
+
+class CUDADriverError(Exception):
     pass
 
 
@@ -103,14 +111,18 @@ class Cupy:
         runtime = SimpleNamespace(
             CUDARuntimeError=CUDARuntimeError,
             getDeviceCount=lambda: 1,
-            memGetInfo=lambda: (1 << 20, 1 << 22),
+            memGetInfo=lambda: (FREE, 1 << 22),
+            memcpyHostToDevice=1,
+            memcpyDeviceToHost=2,
+            memcpyAsync=self.copy,
         )
         self.cuda = SimpleNamespace(
             Device=lambda number: OneDevice(),
             Stream=lambda non_blocking: Stream(self),
             MemoryPool=Pool,
             malloc_managed=self.malloc,
-            alloc=lambda nbytes: SimpleNamespace(ptr=0x40),
+            alloc=self.malloc,
+            driver=SimpleNamespace(CUDADriverError=CUDADriverError),
             memory=memory,
             runtime=runtime,
         )
@@ -118,6 +130,12 @@ class Cupy:
     def malloc(self, nbytes: int) -> Any:
         self.blocks.append(np.full(nbytes, 0xA5, np.uint8))
         return SimpleNamespace(ptr=self.blocks[-1].ctypes.data)
+
+    def copy(self, target: int, source: int, nbytes: int, kind: int, stream: int) -> None:
+        assert stream == Stream.ptr and kind in (1, 2)
+        on_device = target if kind == 1 else source
+        assert any(on_device == block.ctypes.data for block in self.blocks)
+        ctypes.memmove(target, source, nbytes)
 
     def RawKernel(self, source: str, name: str, options: tuple[str, ...]) -> Any:
         assert name == "run" and "--fmad=false" in options
@@ -171,7 +189,9 @@ def test_a_device_without_managed_memory_is_refused(cupy: Cupy) -> None:
         Device()
 
 
-@pytest.mark.parametrize(("outside", "left"), [(0, 1 << 20), (5000, 5000), (1 << 30, 1 << 20)])
+@pytest.mark.parametrize(
+    ("outside", "left"), [(0, int(SHARE * FREE)), (5000, 5000), (1 << 30, int(SHARE * FREE))]
+)
 def test_there_is_room_for_what_the_device_has(
     cupy: Cupy, monkeypatch: pytest.MonkeyPatch, outside: int, left: int
 ) -> None:
@@ -183,24 +203,42 @@ def test_there_is_room_for_what_the_device_has(
     assert device.room() == left - device.zero.nbytes - 4000
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 30)), max_size=8))
-def test_blocks_that_a_pool_joins_are_known(spans: list[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 30)), max_size=12))
+def test_only_memory_in_use_is_known(steps: list[tuple[bool, int]]) -> None:
+    """Memory that was given back may come again as an ordinary array of the host."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "cupy", Cupy())
         patch.setattr(blas, "load", Library)
         device = Device()
-    device._starts.clear()
-    device._ends.clear()
-    for start, length in spans:
-        device._remember(start, length)
-    last = spans[-1] if spans else (0, 0)
-    for place in range(90):
-        inside = any(start <= place < start + length for start, length in spans)
-        array: Any = SimpleNamespace(__array_interface__={"data": (place, False)})
-        if last[0] <= place < last[0] + last[1]:
-            assert device.owns(array)  # the newest block is the one that is surely in use
-        if device.owns(array):
-            assert inside
+    kept, gone = [device.zero], []
+    for gives_back, size in steps:
+        if gives_back and len(kept) > 1:
+            old = kept.pop(size % (len(kept) - 1) + 1)
+            gone.append(SimpleNamespace(__array_interface__={"data": (old.ctypes.data, False)}))
+            del old
+        else:
+            kept.append(device.empty((size,), np.dtype("f"))[size // 2 :])
+    assert all(map(device.owns, kept))
+    assert not any(map(device.owns, gone))
+
+
+def test_words_are_sent_and_fetched(cupy: Cupy) -> None:
+    words = Device().words(3)
+    words.write(np.array([7, -1]))
+    assert words.read(2) == [7, -1]
+    words.write(np.array([0.5]))
+    assert words.read(1) == [int(np.float64(0.5).view(np.int64))]
+
+
+def test_a_device_that_has_failed_is_not_taken_for_one_without_managed_memory(cupy: Cupy) -> None:
+    def fail(nbytes: int) -> Any:
+        error = CUDARuntimeError("an illegal memory access was encountered")
+        error.status = 700
+        raise error
+
+    cupy.cuda.malloc_managed = fail
+    with pytest.raises(MXNetError, match=r"GPU 0 has failed \(an illegal memory access"):
+        Device()
 
 
 @pytest.mark.parametrize("refuses", [False, True])

@@ -3,13 +3,15 @@
 Buffers are managed memory: one address for host and device, whose pages move to who uses them.
 Everything outside the kernels of a plan so works on them as NumPy arrays: initializers, files,
 metrics, and operators that have no kernel here. Who touches them on the host calls `synchronize`
-first; programs do so at their end.
+first; programs do so at their end. What the host writes before every step is in `Words` instead:
+pages that both sides write move to and fro, which takes longer than a small step.
 """
 
 from __future__ import annotations
 
 import warnings
-from bisect import bisect_left, bisect_right
+import weakref
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib.util import find_spec
@@ -28,6 +30,10 @@ from mxtrain.errors import MXNetError
 
 # No fused multiply-adds: sums and products are rounded one by one, as NumPy rounds them.
 OPTIONS = ("--std=c++17", "--fmad=false")
+# The part of the free memory that is taken at most: kernels, graphs and other programs need some.
+SHARE = 0.9
+# What a driver says where memory for both sides cannot be had: invalid value, not supported.
+_NOT_MANAGED = (1, 801)
 
 
 class Launch:
@@ -111,6 +117,38 @@ class _Block:
         }
 
 
+class Words:
+    """Memory of 8-byte words that only the device sees; the host sends and fetches copies.
+
+    Parameters
+    ----------
+    memory : what keeps it alive.
+    address : where it begins.
+    send : called with (target, source, bytes) to queue a copy to the device.
+    fetch : the same for a copy to the host, which is there when it returns.
+    """
+
+    def __init__(
+        self,
+        memory: Any,
+        address: int,
+        send: Callable[[int, int, int], None],
+        fetch: Callable[[int, int, int], None],
+    ) -> None:
+        self.address, self._memory = address, memory
+        self._send, self._fetch = send, fetch
+
+    def write(self, values: Array) -> None:
+        """Queue a copy of contiguous `values` to the first words; they may change at once."""
+        self._send(self.address, values.ctypes.data, values.nbytes)
+
+    def read(self, count: int) -> list[int]:
+        """Wait for the device and return its first `count` words as whole numbers."""
+        found = np.empty(count, np.int64)
+        self._fetch(found.ctypes.data, self.address, found.nbytes)
+        return [int(word) for word in found]
+
+
 class Device:
     """A device by its number, which is there (`problem`)."""
 
@@ -126,9 +164,9 @@ class Device:
             self._blas = blas.Blas(blas.load(), self._stream.ptr, workspace.ptr)
             self._pool = cupy.cuda.MemoryPool(cupy.cuda.malloc_managed)
             # Managed memory beyond the device's own would be moved to and fro, at a crawl.
-            free, _ = cupy.cuda.runtime.memGetInfo()
+            free = int(SHARE * cupy.cuda.runtime.memGetInfo()[0])
             self._pool.set_limit(size=min(free, self._pool.get_limit() or free))
-        self._starts: list[int] = []
+        self._starts: list[int] = []  # of the blocks in use, in order
         self._ends: dict[int, int] = {}
         self._functions: dict[str, Callable[..., None]] = {}
         # Halts nothing, and counts no step: for launches outside of captured steps.
@@ -152,13 +190,34 @@ class Device:
                 "reduce data.batch_size or the network"
             ) from None
         except self._cupy.cuda.runtime.CUDARuntimeError as error:
+            if error.status not in _NOT_MANAGED:
+                raise MXNetError(f"GPU {self.number} has failed ({error})") from error
             raise MXNetError(
                 f"GPU {self.number} gives no memory that the host sees as well ({error}); take "
                 "another one, or backend 'numpy' or 'numba'"
             ) from error
+        block = _Block(memory, nbytes)
         self._remember(memory.ptr, nbytes)
-        array: Array = np.asarray(_Block(memory, nbytes)).view(dtype).reshape(shape)
+        weakref.finalize(block, self._forget, memory.ptr).atexit = False
+        array: Array = np.asarray(block).view(dtype).reshape(shape)
         return array
+
+    def words(self, count: int) -> Words:
+        """Return so many words, at least one, that only the device sees."""
+        with self._device:
+            memory = self._cupy.cuda.alloc(8 * max(count, 1))
+        return Words(memory, memory.ptr, self._send, self._fetch)
+
+    def _send(self, target: int, source: int, nbytes: int) -> None:
+        runtime = self._cupy.cuda.runtime
+        self._device.use()
+        runtime.memcpyAsync(target, source, nbytes, runtime.memcpyHostToDevice, self._stream.ptr)
+
+    def _fetch(self, target: int, source: int, nbytes: int) -> None:
+        runtime = self._cupy.cuda.runtime
+        self._device.use()
+        runtime.memcpyAsync(target, source, nbytes, runtime.memcpyDeviceToHost, self._stream.ptr)
+        self._stream.synchronize()
 
     def room(self) -> int:
         """Return how many bytes of memory are left."""
@@ -167,14 +226,12 @@ class Device:
         return left
 
     def _remember(self, start: int, nbytes: int) -> None:
-        """Note a block; within it there may have been others, which the pool has joined."""
-        place = bisect_left(self._starts, start)
-        if start not in self._ends:
-            self._starts.insert(place, start)
-        for other in self._starts[place:]:
-            if other >= start + nbytes:
-                break
-            self._ends[other] = max(self._ends.get(other, 0), start + nbytes)
+        insort(self._starts, start)
+        self._ends[start] = start + nbytes
+
+    def _forget(self, start: int) -> None:
+        """Take note that a block has gone: other memory may get its address."""
+        del self._starts[bisect_left(self._starts, start)], self._ends[start]
 
     def owns(self, array: Array) -> bool:
         """Whether the device sees an array."""
@@ -222,7 +279,7 @@ class Device:
 
     def captured(self, launches: Sequence[Callable[[], None]]) -> Any:
         """Return something whose ``launch`` runs all of them at the cost of one launch."""
-        stream = self._stream
+        stream, cuda = self._stream, self._cupy.cuda
         self._device.use()
         try:
             with stream:
@@ -232,10 +289,10 @@ class Device:
                         launch()
                 finally:
                     graph = stream.end_capture()
-        except self._cupy.cuda.runtime.CUDARuntimeError as error:
+        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
             warnings.warn(f"steps are not captured ({error}): each is launched", stacklevel=2)
             return Repeated(launches)
-        return _Graph(graph, stream)
+        return _Graph(graph, stream, self._device)
 
     def synchronize(self) -> None:
         """Wait until everything in the queue has run."""
@@ -244,10 +301,11 @@ class Device:
 
 
 class _Graph:
-    def __init__(self, graph: Any, stream: Any) -> None:
-        self._graph, self._stream = graph, stream
+    def __init__(self, graph: Any, stream: Any, device: Any) -> None:
+        self._graph, self._stream, self._device = graph, stream, device
 
     def launch(self) -> None:
+        self._device.use()
         self._graph.launch(self._stream)
 
 

@@ -1,8 +1,9 @@
 """Several training steps on a device, one after the other, without a look from the host.
 
 The kernels of a step are captured once and replayed. What differs between steps (row numbers,
-rates, where outputs are kept) is found by a counter in device memory, which the last kernel of a
-step moves on; a loss that is not finite sets the halting word, and nothing runs from then on.
+rates, where outputs are kept) is sent once for all of them, and found by a counter in device
+memory, which the last kernel of a step moves on; a loss that is not finite sets the halting word,
+and nothing runs from then on.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from mxtrain.backend.cuda.pieces import address_of
 from mxtrain.backend.numpy import Array, StepParts, Taken
 
 if TYPE_CHECKING:
-    from mxtrain.backend.cuda.device import Device
+    from mxtrain.backend.cuda.device import Device, Words
 
 Scaling = tuple[Array, Array] | None
 # Steps in one replay: the launch of a graph costs the host about as much as a small step takes.
@@ -102,6 +103,15 @@ class DeviceSteps:
     drawn_by : the words of the device that random numbers are drawn by.
     """
 
+    # What is sent before a call, in parts, and the words it is sent to with their addresses.
+    _sent: Array
+    _halt: Array
+    _targets: Array
+    _rows: Array
+    _tables: list[Array]
+    _words: Words
+    _addresses: list[int]
+
     def __init__(
         self,
         device: Device,
@@ -116,18 +126,9 @@ class DeviceSteps:
         # The other half is for networks of other batch sizes, which may be bound later.
         self._fits = sum(source.nbytes for source in self._data) <= device.room() // 2
         self._sources = list(map(device.copied, self._data)) if self._fits else []
-        self._counter, self._halt = self._words(1), self._words(1)
-        self._targets = self._words(len(parts.kept))
         self._most = 0
-        self._rows = self._words(0)
-        self._tables: list[Array] = []
         self._step: Any = None
         self._several: Any = None
-
-    def _words(self, count: int) -> Array:
-        array: Array = self._device.empty((max(count, 1),), np.dtype(np.int64))
-        array[:] = 0
-        return array
 
     def run(self, rows: Array, scalars: Sequence[Array], targets: Sequence[Array]) -> Taken:
         """Run a step for each row of `rows`, until there is something that is not finite.
@@ -145,30 +146,28 @@ class DeviceSteps:
         for table, values in zip(self._tables, scalars, strict=True):
             table[: values.size] = values.reshape(-1)
         self._targets[: len(targets)] = [address_of(target) for target in targets]
-        self._counter[0] = self._halt[0] = 0
         for word in self._drawn_by:
             word[0] = self._parts.step[0] + 1
+        self._words.write(self._sent)
         for _ in range(count // TOGETHER):
             self._several.launch()
         for _ in range(count % TOGETHER):
             self._step.launch()
-        self._device.synchronize()
-        return Taken(int(self._counter[0]), bool(self._halt[0] == GRADIENTS))
+        halt, taken = self._words.read(2)
+        return Taken(taken, halt == GRADIENTS)
 
     def _capture(self, count: int, widths: Sequence[int]) -> None:
-        """Make tables for so many steps, and capture the launches that read them."""
+        """Make room for what so many steps are told, and capture the launches that read it."""
         device = self._device
         self._most = count
         number = count * self._parts.size
-        self._rows = self._words(number)
         if not self._fits:
             self._sources = [device.empty((number, *a.shape[1:]), a.dtype) for a in self._data]
-            self._rows[:] = np.arange(number)
-        self._tables = [
-            device.empty((max(count * width, 1),), np.dtype(np.float64)) for width in widths
-        ]
+        self._lay_out([1, 1, len(self._parts.kept), number, *(count * width for width in widths)])
+        self._rows[:] = np.arange(number)  # the staged ones lie in order
         launches = self._launches()
         self._halt[0] = 1
+        self._words.write(self._sent)
         for launch in launches:  # a first time outside, so that nothing is loaded in a capture
             launch()
         device.synchronize()
@@ -176,18 +175,28 @@ class DeviceSteps:
         self._step = device.captured(launches)
         self._several = device.captured(launches * TOGETHER)
 
+    def _lay_out(self, sizes: Sequence[int]) -> None:
+        """Divide what is sent before a call: halting word, counter, places, rows, tables."""
+        ends = np.cumsum(sizes).tolist()
+        self._words = self._device.words(ends[-1])
+        self._addresses = [self._words.address + 8 * start for start in (0, *ends[:-1])]
+        self._sent = np.zeros(ends[-1], np.int64)
+        parts = np.split(self._sent, ends[:-1])
+        self._halt, _, self._targets, self._rows = parts[:4]
+        self._tables = [part.view(np.float64) for part in parts[4:]]
+
     def _launches(self) -> list[Callable[[], None]]:
-        device, parts, halt = self._device, self._parts, address_of(self._halt)
-        rows, counter = address_of(self._rows), address_of(self._counter)
-        places = [address_of(self._targets[number:]) for number in range(len(parts.kept))]
+        device, parts = self._device, self._parts
+        halt, counter, kept, rows, *tables = self._addresses
+        places = [kept + 8 * number for number in range(len(parts.kept))]
 
         def launched(kernels: Iterable[Kernel]) -> list[Callable[[], None]]:
             return [device.launch(kernel, halt) for kernel in kernels]
 
         forward, backward = ([c.bound_to(halt, counter) for c in each] for each in self._passes)
         updates = [
-            rule.launch(address_of(table), counter, halt)
-            for rule, table in zip(parts.rules, self._tables, strict=True)
+            rule.launch(table, counter, halt)
+            for rule, table in zip(parts.rules, tables, strict=True)
         ]
         return [
             *launched(
