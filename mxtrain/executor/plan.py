@@ -93,6 +93,7 @@ class Plan:
         self.order, self.heads, self.backend = order, heads, backend
         self._shapes, self._types = shapes, types
         self._gradients, self._random = gradients, random
+        self._own_names = _own_names(order)
         self.reuses = not gradients
         self._memory = PlanMemory(backend, kept=not self.reuses)
         self._shared = ReusedBuffers(order, heads, backend) if self.reuses else None
@@ -176,7 +177,7 @@ class Plan:
         inputs = [self.array_of(entry) for entry in node.inputs]
         count = len(node.operator.arguments())
         return Call(
-            node.name,
+            self._own_names[id(node)],
             self.backend,
             self._memory,
             lambda name: self._random(name, is_train),
@@ -219,6 +220,24 @@ class Plan:
             node.operator.forward(call)
         results = zip(node.output_names(), call.outputs, strict=True)
         return Step(node, "forward", tuple(call.lines), tuple(results))
+
+
+def _own_names(order: Sequence[Node]) -> dict[int, str]:
+    """Return a name for each node, by id, that no other has: its own, numbered where others do.
+
+    Graphs may have several nodes of one name; each has scratch buffers and random numbers of its
+    own.
+    """
+    taken = {node.name for node in order}
+    found: dict[int, str] = {}
+    seen: set[str] = set()
+    for node in order:
+        name, number = node.name, 2
+        while name in seen or (name != node.name and name in taken):
+            name, number = f"{node.name}#{number}", number + 1
+        seen.add(name)
+        found[id(node)] = name
+    return found
 
 
 class _BackwardBuilder:

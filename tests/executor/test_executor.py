@@ -218,6 +218,36 @@ def test_two_variables_of_one_name_are_bound_but_not_found_by_name() -> None:
 # -- reshape -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("each_backend")
+@pytest.mark.parametrize("second", ["e", "f"])
+def test_nodes_of_one_name_have_scratch_of_their_own(second: str) -> None:
+    """Graphs may have them, and what one keeps for backward is not the other's."""
+    pairs = [("e", "i", "v"), (second, "j", "w")]
+    rows = [
+        sym.Embedding(sym.Variable(i), sym.Variable(w), input_dim=4, output_dim=1, name=name)
+        for name, i, w in pairs
+    ]
+    executor = (rows[0] + rows[1]).simple_bind(None, i=(2,), j=(2,))
+    executor.arg_dict["i"][:], executor.arg_dict["j"][:] = [0, 1], [2, 3]
+    executor.forward(is_train=True)
+    executor.backward([np.ones((2, 1))])
+    assert executor.grad_dict["v"].ravel().tolist() == [1, 1, 0, 0]
+    assert executor.grad_dict["w"].ravel().tolist() == [0, 0, 1, 1]
+
+
+def test_nodes_of_one_name_draw_numbers_of_their_own() -> None:
+    data = sym.Variable("data")
+    a, b, c, d = (sym.Dropout(data, p=0.5, name=name) for name in ("d", "d", "d", "d#2"))
+    joined = a + 10 * b + 100 * c + 1000 * d
+    executor = joined.simple_bind(None, data=(400,))
+    executor.arg_dict["data"][:] = 0.5
+    total = executor.forward(is_train=True)[0]
+    masks = [(total // place) % 10 for place in (1, 10, 100, 1000)]
+    assert all(set(mask) == {0, 1} for mask in masks)
+    for number, one in enumerate(masks):
+        assert all(0.3 < (one == other).mean() < 0.7 for other in masks[:number])
+
+
 def test_reshape_shares_what_keeps_its_shape() -> None:
     executor = bound_classifier(4)
     small = executor.reshape(data=(2, 2), softmax_label=(2,))
