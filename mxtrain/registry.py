@@ -50,6 +50,13 @@ class Registry(Generic[T]):
                 UserWarning,
                 stacklevel=3,
             )
+        if self._aliases.get(key, key) != key:
+            warnings.warn(
+                f"{self.kind} '{key}' now means {cls.__module__}.{cls.__qualname__}; it was "
+                f"another name of '{self._aliases.pop(key)}'",
+                UserWarning,
+                stacklevel=3,
+            )
         self._classes[key] = cls
         return cls
 

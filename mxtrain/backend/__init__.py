@@ -1,10 +1,10 @@
 """Where kernels run. One module per backend behind one small contract.
 
 A backend has a ``name``, the array namespace ``xp``, buffers (``empty``, ``zeros``,
-``from_host``, ``to_host``), ``lower`` (a formula over given buffers), ``join`` (lines of a plan
-into fewer), ``segment`` (an update rule over flat arrays) and ``synchronize``. Backends are
-imported only when chosen. ``cupy:1`` names the second GPU, ``cupy:0:tf32`` the first with products
-in TF32.
+``from_host``), ``lower`` (a formula over given buffers), ``join`` (lines of a plan into fewer),
+``segment`` (an update rule over flat arrays), ``steps`` (many training steps in one call, where it
+``compiles``) and ``synchronize``. Backends are imported only when chosen.
+``cupy:1`` names the second GPU, ``cupy:0:tf32`` the first with products in TF32.
 """
 
 from __future__ import annotations

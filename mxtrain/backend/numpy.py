@@ -303,10 +303,6 @@ class NumpyBackend:
         """Return the backend's array with these contents (the same array here)."""
         return array
 
-    def to_host(self, array: Array) -> Array:
-        """Return a host array with these contents (the same array here)."""
-        return array
-
     def lower(
         self, program: Program, arrays: Sequence[Array], outs: Sequence[Array], allocate: Allocate
     ) -> Lowering:

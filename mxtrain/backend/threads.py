@@ -38,6 +38,10 @@ def _pool(size: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(size, thread_name_prefix="mxtrain")
 
 
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def run_all(parts: Sequence[Callable[[], object]]) -> None:
     """Run all parts, the last in this thread, and return when all are done."""
     others = [_pool(len(parts) - 1).submit(part) for part in parts[:-1]]

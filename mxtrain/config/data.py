@@ -114,7 +114,25 @@ def _with_kind(spec: SourceSpec, node: Node, path: str, context: Context) -> Sou
     if kind == "idx" and "path" in node.value and not nothing:
         text = "kind idx takes 'images' and 'labels' instead"
         problems.add(node.keys["path"], joined(path, "path"), text)
-    return replace(spec, kind=kind)
+    spec = replace(spec, kind=kind)
+    return _with_usual_arrays(spec) if kind == "npz" and context.looks_at_files else spec
+
+
+def _with_usual_arrays(spec: SourceSpec) -> SourceSpec:
+    """Fill in the names of arrays that are not given, as they are usually called."""
+    if spec.path is None:
+        return spec
+    from mxtrain.io.arrays import USUAL_NAMES
+
+    try:
+        there = _arrays_of(spec.path)
+    except (OSError, ValueError, RuntimeError):
+        return spec  # whoever needs them says what is wrong
+    for data, label in USUAL_NAMES:
+        if spec.data in (None, data) and data in there:
+            has_label = spec.label is None and label in there
+            return replace(spec, data=data, label=label if has_label else spec.label)
+    return spec
 
 
 def _file_meaning(key: str) -> str:

@@ -50,10 +50,15 @@ def viewed(name: str, array: Any) -> NDArray:
 
 def copy_checked(name: str, value: Any, target: Any) -> None:
     """Copy `value` into `target`; MXNetError naming `name` when the shapes differ."""
-    source = np.asarray(value)
-    if source.shape != target.shape:
-        raise MXNetError(f"'{name}' has shape {target.shape}, the array given {source.shape}")
-    np.copyto(target, source, casting="unsafe")
+    check_shape(name, value, target)
+    np.copyto(target, np.asarray(value), casting="unsafe")
+
+
+def check_shape(name: str, value: Any, target: Any) -> None:
+    """Raise MXNetError naming `name` when the shapes differ."""
+    shape = np.shape(value)
+    if shape != target.shape:
+        raise MXNetError(f"'{name}' has shape {target.shape}, the array given {shape}")
 
 
 def listed(kind: str, names: Sequence[str], given: Any, required: bool) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mxtrain.export import kernels
-from mxtrain.export.axes import Axes, Axis, Free
+from mxtrain.export.axes import Axes, Free
 from mxtrain.export.errors import ExportError, FixedBatchError
 from mxtrain.export.writer import OnnxNode, Value, Writer
 from mxtrain.symbol.node import Node
@@ -187,8 +187,3 @@ def _result_type(op_type: str, operands: Sequence[Value]) -> str:
     if op_type in _POSITIONS:
         return "int64"
     return operands[1 if op_type == "Where" else 0].dtype
-
-
-def number_of(axis: Axis) -> int | None:
-    """Return the length of an axis, None for one that follows the batch."""
-    return None if isinstance(axis, Free) else axis

@@ -23,7 +23,8 @@ PathLike = str | os.PathLike[str]
 _ZIP_MAGIC = b"PK"
 # What zipfile and NumPy raise when what they read makes no sense.
 _DAMAGED = (EOFError, ValueError, NotImplementedError, RuntimeError, MemoryError)
-_USUAL_NAMES = (("data", "label"), ("X", "y"), ("x", "y"))
+USUAL_NAMES = (("data", "label"), ("X", "y"), ("x", "y"))
+"""What arrays of data and labels are called where no names are given; the first there is counts."""
 
 
 def read_npz(
@@ -69,7 +70,7 @@ def read_idx_pair(path: PathLike, label_path: PathLike | None) -> tuple[Array, A
 def _pick(
     archive: Any, path: PathLike, data_key: str | None, label_key: str | None
 ) -> tuple[Array, Array | None]:
-    usual = next((pair for pair in _USUAL_NAMES if pair[0] in archive), _USUAL_NAMES[0])
+    usual = next((pair for pair in USUAL_NAMES if pair[0] in archive), USUAL_NAMES[0])
     if label_key is None and usual[1] in archive:
         label_key = usual[1]
     names = [name for name in (data_key or usual[0], label_key) if name is not None]

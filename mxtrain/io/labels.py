@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +15,9 @@ from mxtrain.io.errors import DataError
 __all__ = ["Labels"]
 
 Array = np.ndarray[Any, Any]
+
+# From here on float64 has not every whole number.
+_WHOLE_UP_TO = 2**53
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,15 @@ def _classes(dataset: Dataset) -> Array:
                 value=float(label[fraction[0]]),
                 advice="a network with a regression output learns values",
             )
+        large = np.flatnonzero(np.abs(label) >= _WHOLE_UP_TO)
+        if large.size:
+            raise dataset.error(
+                "is too large for a class: such numbers are rounded, and classes would be merged",
+                int(large[0]),
+                column=_column(dataset),
+                value=float(label[large[0]]),
+                advice="write classes as text, such as 'c1'",
+            )
         label = label.astype(np.int64)
     elif label.dtype.kind == "b":
         label = label.astype(np.int64)
@@ -140,14 +153,17 @@ def _values(dataset: Dataset) -> Array:
     """Return labels that are numbers, as float32."""
     label = _required(dataset)
     if label.dtype.kind == "U":
-        sample = next(i for i, text in enumerate(label.tolist()) if not _is_number(text))
-        raise dataset.error(
-            "is not a number",
-            sample,
-            column=_column(dataset),
-            value=str(label[sample]),
-            advice="a regression learns numbers; classes need a SoftmaxOutput",
-        )
+        texts = label.reshape(-1).tolist()
+        sample = next((i for i, text in enumerate(texts) if not _is_number(text)), None)
+        if sample is not None:
+            raise dataset.error(
+                "is not a number",
+                sample // (label[0].size or 1),
+                column=_column(dataset),
+                value=texts[sample],
+                advice="a regression learns numbers; classes need a SoftmaxOutput",
+            )
+        label = np.array([float(text) for text in texts]).reshape(label.shape)
     if label.dtype.kind not in "fiub":
         raise DataError(dataset.path, f"labels are text or numbers, got type {label.dtype}")
     return label.astype(np.float32)
@@ -155,7 +171,6 @@ def _values(dataset: Dataset) -> Array:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
-    return True

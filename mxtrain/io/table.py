@@ -304,4 +304,4 @@ def _is_compressed(path: PathLike) -> bool:
 
 
 def _separator(path: PathLike) -> str:
-    return "\t" if ".tsv" in Path(path).suffixes else ","
+    return "\t" if str(path).lower().removesuffix(".gz").endswith(".tsv") else ","

@@ -227,10 +227,23 @@ class Optimization:
             mine = [array.shape for array in _arrays(self._updater.states[index])]
             theirs = [array.shape for array in _arrays(loaded.get(index))]
             if mine != theirs:
-                raise MXNetError(
-                    f"{fname}: the states of '{self._names[index]}' do not fit: shapes {theirs} "
-                    f"stored, {mine} needed; were they saved with other settings of the optimizer?"
+                raise self._misfit(fname, index, theirs, mine)
+
+        # A user's own are compared with those in use: to make new ones may draw random numbers.
+        for index, _ in self._loose:
+            if index in loaded and index in self._updater.states:
+                mine, theirs = (
+                    [array.shape for array in _arrays(state) if isinstance(array, np.ndarray)]
+                    for state in (self._updater.states[index], loaded[index])
                 )
+                if mine != theirs:
+                    raise self._misfit(fname, index, theirs, mine)
+
+    def _misfit(self, fname: str, index: int, theirs: Any, mine: Any) -> MXNetError:
+        return MXNetError(
+            f"{fname}: the states of '{self._names[index]}' do not fit: shapes {theirs} "
+            f"stored, {mine} needed; were they saved with other settings of the optimizer?"
+        )
 
     def _take_states(self, states: Mapping[Any, Any]) -> None:
         """Copy states into the arena's; those of other parameters are kept as they are."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from mxtrain import nd
 from mxtrain.errors import CallError, MXNetError, unknown_name
-from mxtrain.executor.arrays import copy_checked
+from mxtrain.executor.arrays import check_shape, copy_checked
 from mxtrain.initializer import InitDesc
 from mxtrain.module.memory import Memory
 from mxtrain.nd import NDArray
@@ -61,16 +61,21 @@ class ParameterStore:
         if isinstance(initializer, type):
             name = initializer.__name__
             raise CallError(f"initializer is the class {name}; make one: {name}()")
-        for store, given in ((self.arg_params, arg_params), (self.aux_params, aux_params)):
+        pairs = ((self.arg_params, arg_params), (self.aux_params, aux_params))
+        for store, given in pairs:  # before anything is changed
             for name, array in sorted(store.items()):
                 if given is not None and name in given:
-                    if given[name] is not array:
-                        copy_checked(name, given[name], array)
+                    check_shape(name, given[name], array)
                 elif given is not None and not allow_missing:
                     raise MXNetError(
                         f"no value for the parameter '{name}'; "
                         "allow_missing=True takes the initializer's"
                     )
+        for store, given in pairs:
+            for name, array in sorted(store.items()):
+                if given is not None and name in given:
+                    if given[name] is not array:
+                        copy_checked(name, given[name], array)
                 elif initializer is not None:
                     initializer(InitDesc(name, attributes.get(name)), array)
 

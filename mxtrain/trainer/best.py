@@ -115,6 +115,9 @@ class Best:
     def stopping_reason(self) -> str:
         """Why the run stops, where it should."""
         side, _, name = self.name.partition("_")
+        if self._min_delta:
+            epochs = f"{self._waited} epochs" if self._waited > 1 else "an epoch"
+            return f"{side} {name} has not improved by {self._min_delta:g} for {epochs}"
         is_known = self.value is not None and self._sign * self.value >= self._reference
         since = f"since epoch {self.epoch}" if is_known else f"for {self._waited} epochs"
         return f"{side} {name} has not improved {since}"

@@ -200,10 +200,6 @@ class RunFolder:
             self._sums[name].update(content)
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 @contextmanager
 def _writing(path: Path) -> Iterator[Path]:
     try:

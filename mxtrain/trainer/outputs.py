@@ -8,6 +8,7 @@ from typing import Any
 
 from mxtrain.op import Operator
 from mxtrain.symbol import Symbol
+from mxtrain.symbol.node import Node
 
 # Operators whose labels are class numbers; those of the others are values.
 _CLASSIFIERS = ("SoftmaxOutput", "SVMOutput")
@@ -17,7 +18,10 @@ _REGRESSIONS = ("LinearRegressionOutput", "MAERegressionOutput")
 
 @dataclass(frozen=True)
 class Head:
-    """One output that is learned: its node, name, operator and label (None for MakeLoss)."""
+    """One output that is learned: its node, name, operator and label (None for MakeLoss).
+
+    The label is the input of the network that it comes from.
+    """
 
     node: str
     output: str
@@ -38,9 +42,16 @@ def heads_of(symbol: Symbol) -> list[Head]:
         if node.is_variable or not node.operator.is_loss:
             continue
         names = node.operator.arguments()
-        label = node.inputs[names.index("label")].node.name if "label" in names else None
+        label = _source_of(node.inputs[names.index("label")].node) if "label" in names else None
         heads.append(Head(node.name, output, node.operator, label))
     return heads
+
+
+def _source_of(node: Node) -> str:
+    """Return the variable that a label comes from, also where an operator gives it another form."""
+    while not node.is_variable and node.inputs:
+        node = node.inputs[0].node
+    return node.name
 
 
 def label_kinds(symbol: Symbol, heads: Sequence[Head]) -> dict[str, str]:

@@ -35,10 +35,14 @@ _MOST_WITHOUT_STATE = 2
 
 @dataclass(frozen=True)
 class Found:
-    """A run to go on with: its folder, and the checkpoint, None where it has none yet."""
+    """A run to go on with: its folder, and the checkpoint, None where it has none yet.
+
+    `is_newest` is whether the checkpoint is meant for being the newest, and not by its name.
+    """
 
     folder: Path
     position: Position | None
+    is_newest: bool = True
 
     @property
     def config(self) -> Path:
@@ -73,6 +77,13 @@ def find(wanted: str) -> Found:
     return Found(path, max(positions, default=None))
 
 
+def check_newest(found: Found) -> None:
+    """Refuse (SetupError) a run that somebody went on with since it was found."""
+    newest = max(states_in(found.folder), default=None)
+    if found.is_newest and newest != found.position:
+        raise SetupError(f"the run in {found.folder} has just been changed by another process")
+
+
 def states_in(folder: Path) -> list[Position]:
     """Return the positions of the checkpoints in a folder, the newest last."""
     return [one for one in folders.positions_in(folder) if (folder / one.state).exists()]
@@ -96,7 +107,7 @@ def _checkpoint(path: Path) -> Found:
     if position is None or not (path.parent / position.state).exists():
         names = ", ".join(one.state for one in states_in(path.parent)) or "none"
         raise SetupError(f"{path} is no checkpoint to go on from; {path.parent} has: {names}")
-    return Found(path.parent, position)
+    return Found(path.parent, position, is_newest=False)
 
 
 def _near(path: Path) -> str:

@@ -82,11 +82,12 @@ def fit_on(
     `fit`, and SetupError says what is damaged or has changed. Nothing is written then.
     """
     with locked(found.folder), limited_threads(spec.threads):
+        resume.check_newest(found)
         stored = None
         if found.position is not None:
             stored = resume.read(found, found.position, spec, force)
         else:
-            before = found.config.read_text()
+            before = found.config.read_text(encoding="utf-8")
             resume.refuse(found.folder, changes(before, to_yaml(spec, found.folder)), force)
         run = _Run(spec, reporter, profile, config, starts=stored is None)
         with run.threads():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -141,7 +142,7 @@ def open_model(path: str | Path, epoch: int | None = None, which: str | None = N
     FileFormatError where one is damaged.
     """
     files = find(path, epoch, which)
-    graph = symbol.load(str(files.symbol))
+    graph = _graph_of(files)
     found = _weights(files, graph)
     roles = _roles(files, graph, found)
     features, labels = None, None
@@ -153,6 +154,20 @@ def open_model(path: str | Path, epoch: int | None = None, which: str | None = N
         if wrong:
             raise MXNetError(f"{files.weights} does not fit {files.symbol.name}: {wrong[0]}")
     return model
+
+
+def _graph_of(files: SavedFiles) -> Symbol:
+    """Load the graph; where it has operators that are not there, a run's plugins may bring them."""
+    try:
+        return symbol.load(str(files.symbol))
+    except MXNetError:
+        if files.folder is None:
+            raise
+        from mxtrain.config import ConfigErrors, load
+
+        with suppress(ConfigErrors):
+            load(files.folder / CONFIG, files=False)  # imports them
+        return symbol.load(str(files.symbol))
 
 
 def read_preprocessing(folder: Path) -> tuple[Features, dict[str, Labels]]:

@@ -124,6 +124,27 @@ def test_eval_from_the_same_npz(tmp_path: Path) -> None:
         loaded(tmp_path, right.replace("x_test", "x_tst"))
 
 
+@pytest.mark.parametrize(
+    ("arrays", "given", "data", "label"),
+    [
+        (["label", "data", "y"], "", "data", "label"),
+        (["X", "y"], "", "X", "y"),
+        (["x", "y"], "", "x", "y"),
+        (["X", "y", "z"], ", label: z", "X", "z"),
+        (["X", "y", "z"], ", data: z, label: y", "z", "y"),
+    ],
+)
+def test_arrays_that_are_called_as_usual_need_no_names(
+    tmp_path: Path, arrays: list[str], given: str, data: str, label: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "rows.npz", "w") as archive:
+        for name in arrays:
+            archive.writestr(f"{name}.npy", b"")
+    text = BASE.replace("{path: train.csv, label: digit}", f"{{path: rows.npz{given}}}")
+    train = loaded(tmp_path, text.replace("  eval: {path: test.csv}\n", "")).data.train
+    assert (train.data, train.label) == (data, label)
+
+
 def test_eval_as_a_fraction_or_nothing(tmp_path: Path) -> None:
     spec = loaded(tmp_path, BASE.replace("{path: test.csv}", "{fraction: 0.2}"))
     assert spec.data.eval == FractionSpec(fraction=0.2)

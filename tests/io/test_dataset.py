@@ -375,6 +375,9 @@ def test_label_outside_the_classes(tmp_path: Path) -> None:
     [
         ([1.0, 1.5], "class", "row 2: 1.5 is not a class: classes are text or whole"),
         ([[1, 2], [3, 4]], "class", r"one label per sample, got labels of shape \(2, 2\)"),
+        ([1.0, 1e20], "class", r"row 2: 1e\+20 is too large for a class.*write classes as text"),
+        (["1", "1_0"], "value", "row 2: '1_0' is not a number"),
+        (["1", "nan"], "value", "row 2: 'nan' is not a number"),
         (["1", "x"], "value", "row 2: 'x' is not a number; a regression learns numbers"),
         (None, "auto", "has no labels"),
         ([1j], "class", "got type complex128"),
@@ -384,6 +387,11 @@ def test_label_outside_the_classes(tmp_path: Path) -> None:
 def test_labels_that_do_not_fit(label: Any, kind: str, match: str) -> None:
     with pytest.raises(DataError, match=match):
         Labels.fit(made(np.zeros((2, 1)), label), kind)
+
+
+def test_numbers_that_are_written_as_text_are_values() -> None:
+    labels = Labels.fit(made(label=["1", "2.5"]), "value")
+    assert labels.apply(made(label=["1", "2.5"])).tolist() == [1, 2.5]
 
 
 def test_unknown_kind_of_labels() -> None:

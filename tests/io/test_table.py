@@ -56,6 +56,8 @@ def test_header_of_other_kinds(tmp_path: Path) -> None:
     import polars as pl
 
     assert header(write(tmp_path, "a b\tc\n1\t2\n", "t.tsv")) == ["a b", "c"]
+    assert header(write(tmp_path, "a b\tc\n1\t2\n", "t.TSV")) == ["a b", "c"]
+    assert header(write(tmp_path, "a,b\n1,2\n", "t.tsv.csv")) == ["a", "b"]
     assert header(write(tmp_path, gzip.compress(b"a,b\n1,2\n"), "t.csv.gz")) == ["a", "b"]
     pl.DataFrame({"a": [1], "b": ["x"]}).write_parquet(tmp_path / "t.parquet")
     assert header(tmp_path / "t.parquet") == ["a", "b"]

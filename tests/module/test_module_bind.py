@@ -33,6 +33,18 @@ def test_a_batch_without_labels_is_enough_for_inference() -> None:
         assert each.get_outputs()[0].shape == (count, 3)
 
 
+def test_parameters_that_are_refused_change_nothing() -> None:
+    module = bound()
+    before = values(module)
+    given = {name: array + 1 for name, array in before.items()}
+    for wrong in ({"fc2_bias": np.zeros(9)}, None):
+        changed = given | wrong if wrong else {"fc1_bias": given["fc1_bias"]}
+        with pytest.raises(MXNetError):
+            module.set_params(changed, {})
+        after = values(module)
+        assert all(np.array_equal(after[name], array) for name, array in before.items())
+
+
 # -- names ---------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,22 @@ def test_a_class_is_no_optimizer_and_no_initializer() -> None:
         module.init_params(mx.init.Xavier, force_init=True)
 
 
+def test_states_of_another_shape_are_refused_for_own_optimizers_too(tmp_path: Path) -> None:
+    path = str(tmp_path / "wide.states")
+    wide = Module(mlp(hidden=7))
+    wide.bind([("data", (8, FEATURES))], [("softmax_label", (8,))])
+    wide.init_params()
+    wide.init_optimizer(optimizer=PlainSGD(rescale_grad=1 / 8))
+    train(wide, 2)
+    wide.save_optimizer_states(path)
+    module = learner(PlainSGD(rescale_grad=1 / 8))
+    train(module, 2)
+    before = module._optimizing._updater.get_states()
+    with pytest.raises(MXNetError, match=r"states of 'fc1_weight' do not fit: shapes \[\(7, 5\)"):
+        module.load_optimizer_states(path)
+    assert module._optimizing._updater.get_states() == before
+
+
 def test_training_on_several_machines_is_refused() -> None:
     with pytest.raises(CallError, match="kvstore 'dist_sync': training on several machines"):
         bound().init_optimizer(kvstore="dist_sync")

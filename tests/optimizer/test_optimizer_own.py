@@ -129,3 +129,12 @@ def test_register_warns_when_it_replaces() -> None:
         replaced = mx.opt.register(type("SGD", (Optimizer,), {}))
     assert mx.opt.registry.get("sgd") is replaced
     assert Optimizer.register is mx.opt.register
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_class_with_the_name_of_an_alias_takes_it() -> None:
+    mx.opt.registry.alias("gentle")(mx.opt.SGD)
+    with pytest.warns(UserWarning, match="'gentle' now means .*another name of 'sgd'"):
+        gentle = mx.opt.register(type("Gentle", (Optimizer,), {}))
+    assert mx.opt.registry.get("gentle") is gentle
+    assert "gentle" not in mx.opt.registry.aliases_of("sgd")

@@ -147,7 +147,7 @@ def test_early_stopping_stops_a_trial(config: Path) -> None:
     text = "fit.early_stopping={metric: loss, patience: 1, min_delta: 100}"
     (row,) = run(config, text, "fit.num_epoch=9", names=["sgd"]).rows
     assert (row.status, row.epochs) == ("stopped early", 2)
-    assert row.reason == "eval_loss has not improved since epoch 2"
+    assert row.reason == "eval loss has not improved by 100 for an epoch"
 
 
 def test_the_written_config_repeats_the_comparison(config: Path, tmp_path: Path) -> None:

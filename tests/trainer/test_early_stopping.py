@@ -101,6 +101,8 @@ def test_patience_and_min_delta(
 ) -> None:
     follower, _, stopped, module = best_of(values, patience=patience, min_delta=min_delta)
     assert (stopped, follower.epoch) == (stop, best)
+    if stop and min_delta:
+        assert follower.stopping_reason == "eval accuracy has not improved by 0.1 for 2 epochs"
     follower.restore(module)  # type: ignore[arg-type]  # a stand-in
     assert module.array[0] == (best if best is not None else len(values))
 

@@ -16,6 +16,9 @@ from mxtrain.metric import registry
 from mxtrain.trainer.build import build
 from mxtrain.trainer.data import shown_path
 from mxtrain.trainer.errors import SetupError
+from mxtrain.trainer.evaluate import evaluate
+from mxtrain.trainer.saved import open_model
+from mxtrain.trainer.saved_data import labelled_rows
 
 NET = CONFIG[CONFIG.index("symbol:") : CONFIG.index("optimizer:")]
 
@@ -235,6 +238,31 @@ def test_labels_for_several_outputs_must_be_as_many(tmp_path: Path) -> None:
     np.savez(arrays, data=np.ones((12, 2), "float32"), label=np.ones(12, "float32"))
     with pytest.raises(DataError, match=r"has 2 labels \(cls_label, val_label\), the data have 1"):
         train(config, f"data={{train: {{path: {arrays}, label: label}}, batch_size: 4}}")
+
+
+RESHAPED_LABEL = """\
+  - {op: Variable, name: kind_label}
+  - {op: Reshape, name: flat, shape: [-1], inputs: kind_label}
+  - {op: FullyConnected, name: fc1, num_hidden: 3, inputs: data}
+  - {op: SoftmaxOutput, name: softmax, inputs: [fc1, flat]}
+"""
+
+
+def test_a_label_may_pass_through_an_operator(tmp_path: Path) -> None:
+    """As MXNet's scripts reshape it."""
+    plain = "".join(RESHAPED_LABEL.splitlines(keepends=True)[2:]).replace("[fc1, flat]", "fc1")
+    configs = [
+        write_config(tmp_path / name, with_network(nodes))
+        for name, nodes in (("one", RESHAPED_LABEL), ("two", plain))
+    ]
+    notes = [Notes(), Notes()]
+    folder, _ = (train(c, notes=n).output for c, n in zip(configs, notes, strict=True))
+    assert [row.eval for row in notes[0].rows] == [row.eval for row in notes[1].rows]
+    model = open_model(Path(folder))
+    assert model.spec is not None
+    chosen = model.spec.fit.metrics
+    found = evaluate(model, labelled_rows(model, configs[0].parent / "test.csv"), chosen)
+    assert found.values == dict(notes[0].rows[-1].eval)
 
 
 OWN_LOSS = """\

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ __all__ = ["no_disk"]
 
 PLUGIN = '''
 import random
+import subprocess
+import sys
 from collections import deque
 
 import numpy as np
@@ -262,3 +266,36 @@ def test_a_run_says_once_what_its_checkpoints_lack(
     assert told in (tmp_path / "run" / "log.txt").read_text()
     assert (tmp_path / "run" / "model-0003.safetensors").exists() == resumable
     assert (tmp_path / "run" / "model-0003.params").exists()
+
+
+OPERATOR = '''
+from mxtrain.op.base import Operator, register
+
+
+@register("halve")
+class Halve(Operator):
+    """Half of it."""
+
+    def forward(self, call):
+        call.emit(call.xp.multiply, call.inputs[0], call.constant(0.5), call.outputs[0])
+
+    def backward(self, call):
+        call.emit(call.xp.multiply, call.heads[0], call.constant(0.5), call.grads[0])
+'''
+
+
+def test_a_model_with_an_operator_of_the_users_is_opened_with_the_runs_plugins(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "halve.py").write_text(OPERATOR)
+    text = NETWORK.replace("seed: 3", "seed: 3\nplugins: [halve.py]")
+    node = "  - {op: SoftmaxOutput"
+    config = write_config(tmp_path, text.replace(node, f"  - {{op: halve, name: half}}\n{node}"))
+    folder = fit(load(config), Notes(), output=tmp_path / "run").output
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom mxtrain.trainer.saved import open_model\n"
+        "print(open_model(Path(sys.argv[1])).symbol.list_outputs())"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "['softmax_output']\n"), done.stderr

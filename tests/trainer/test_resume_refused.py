@@ -49,6 +49,32 @@ def refused(run: Path, *arguments: str, match: str, **options: bool) -> None:
 MORE = "fit.num_epoch=3"
 
 
+def test_a_run_that_another_process_went_on_with(run: Path) -> None:
+    """What it has added since the run was found is not removed."""
+    found = find(str(run))
+    assert resume(run, MORE).status == "done"
+    before = contents(run)
+    with pytest.raises(SetupError, match="has just been changed by another process"):
+        fit_on(found, load(run / "config.yaml", [MORE]), Notes())
+    assert contents(run) == before
+
+
+def test_a_run_without_a_checkpoint_reads_its_config_as_utf_8(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in run.glob("model-0*"):
+        path.unlink()
+    read = Path.read_text
+
+    def as_elsewhere(path: Path, encoding: str | None = None, **options: object) -> str:
+        return read(path, encoding or "ascii")
+
+    text = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / "config.yaml").write_text(text + "# größe\n", encoding="utf-8")
+    monkeypatch.setattr(Path, "read_text", as_elsewhere)
+    assert resume(run, MORE, force=True).status == "done"
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -423,7 +449,7 @@ def test_the_state_does_not_hold_the_weights(run: Path) -> None:
 
 
 def test_a_checkpoint_that_goes_while_it_is_read(run: Path) -> None:
-    found = find(str(run))
+    found = find(str(run / "model-0002.safetensors"))
     for path in run.glob("model-*.safetensors"):
         path.unlink()
     with pytest.raises(SetupError, match="cannot read"):

@@ -70,7 +70,7 @@ def _from_disk(name: str, source: str) -> Callable[..., Any] | None:
     path = cache_folder() / "kernels" / _version() / f"k{name}.py"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists() or path.read_text() != source:
+        if not path.exists() or path.read_text(encoding="utf-8") != source:
             _write(path, source)
             waiting.say("compiling kernels, which takes some seconds; later runs find them done")
         module_name = f"mxtrain_kernel_{name}"
@@ -89,8 +89,12 @@ def _from_disk(name: str, source: str) -> Callable[..., Any] | None:
 def _write(path: Path, source: str) -> None:
     """Put a whole file in place at once: another process may be about to import it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(source)
-    temporary.replace(path)
+    try:
+        temporary.write_text(source, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _from_memory(source: str) -> Callable[..., Any]:

@@ -81,5 +81,5 @@ def _epochs(built: Built, loop: Loop, send: Send) -> tuple[str, str]:
             return "diverged", f"the {side} loss is {values['loss']} after epoch {epoch + 1}"
         best.see(epoch + 1, train, evaluated, built.module)
         if best.should_stop:
-            return "stopped early", f"{best.name} has not improved since epoch {best.epoch}"
+            return "stopped early", best.stopping_reason
     return "done", ""
