@@ -1,0 +1,1 @@
+"""A graph and its weights as a model of another system: ONNX."""
