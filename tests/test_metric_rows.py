@@ -143,6 +143,8 @@ RESTATED: dict[str, tuple[Any, bool]] = {  # the value of rows, and whether batc
 
 
 def test_every_metric_is_restated() -> None:
+    missing = set(NAMES) - set(RESTATED)
+    assert not missing, f"restate {missing} in RESTATED above"
     assert set(RESTATED) == set(NAMES)
 
 

@@ -66,4 +66,6 @@ def test_schema(kind: str) -> None:
 
 def test_every_optimizer_has_a_config() -> None:
     found = {path.stem for path in (TESTS.parent / "configs" / "optimizers").glob("*.yaml")}
+    missing = names("optimizer") - found
+    assert not missing, f"add configs/optimizers/NAME.yaml for {missing}"
     assert found == names("optimizer")

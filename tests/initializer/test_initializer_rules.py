@@ -158,6 +158,8 @@ INSTANCES = {
 
 
 def test_every_registered_initializer_has_a_row() -> None:
+    missing = set(registry.names()) - set(INSTANCES)
+    assert not missing, f"add {missing} to INSTANCES above"
     assert set(INSTANCES) == set(registry.names())
 
 

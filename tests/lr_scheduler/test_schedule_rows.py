@@ -31,6 +31,8 @@ def warm_ups(name: str) -> st.SearchStrategy[int]:
 
 
 def test_every_registered_schedule_has_a_row() -> None:
+    missing = set(lr_scheduler.registry.names()) - set(ROWS)
+    assert not missing, f"add {missing} to ROWS in tests/lr_scheduler/schedule_rows.py"
     assert set(ROWS) == set(lr_scheduler.registry.names())
 
 

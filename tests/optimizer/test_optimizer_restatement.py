@@ -35,6 +35,8 @@ def updater_of(name: str, **kwargs: Any) -> Any:
 
 
 def test_every_registered_optimizer_has_a_row() -> None:
+    missing = set(mx.opt.registry.names()) - set(ROWS)
+    assert not missing, f"add {missing} to ROWS in tests/optimizer/optimizer_rows.py"
     assert set(ROWS) == set(mx.opt.registry.names())
 
 
