@@ -122,7 +122,7 @@ def _with_usual_arrays(spec: SourceSpec) -> SourceSpec:
     """Fill in the names of arrays that are not given, as they are usually called."""
     if spec.path is None:
         return spec
-    from mxtrain.io.arrays import USUAL_NAMES
+    from mxtrain.io.usual_names import USUAL_NAMES
 
     try:
         there = _arrays_of(spec.path)

@@ -14,6 +14,7 @@ from mxtrain.errors import FileFormatError, unknown_name
 from mxtrain.io.errors import DataError
 from mxtrain.io.idx import read_idx
 from mxtrain.io.regular import require_regular
+from mxtrain.io.usual_names import USUAL_NAMES
 
 __all__ = ["read_idx_pair", "read_npz"]
 
@@ -23,8 +24,6 @@ PathLike = str | os.PathLike[str]
 _ZIP_MAGIC = b"PK"
 # What zipfile and NumPy raise when what they read makes no sense.
 _DAMAGED = (EOFError, ValueError, NotImplementedError, RuntimeError, MemoryError)
-USUAL_NAMES = (("data", "label"), ("X", "y"), ("x", "y"))
-"""What arrays of data and labels are called where no names are given; the first there is counts."""
 
 
 def read_npz(

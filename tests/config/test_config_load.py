@@ -145,6 +145,20 @@ def test_arrays_that_are_called_as_usual_need_no_names(
     assert (train.data, train.label) == (data, label)
 
 
+def test_the_names_in_an_npz_file_are_read_without_numpy(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "rows.npz", "w") as archive:
+        for name in ("X", "y"):
+            archive.writestr(f"{name}.npy", b"")
+    config = tmp_path / "config.yaml"
+    text = BASE.replace("{path: train.csv, label: digit}", "{path: rows.npz}")
+    config.write_text(text.replace("  eval: {path: test.csv}\n", ""))
+    code = (
+        "import sys; from mxtrain.config import load; spec = load(sys.argv[1]); "
+        "sys.exit('numpy' in sys.modules or spec.data.train.label != 'y')"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(config)], check=False).returncode == 0
+
+
 def test_eval_as_a_fraction_or_nothing(tmp_path: Path) -> None:
     spec = loaded(tmp_path, BASE.replace("{path: test.csv}", "{fraction: 0.2}"))
     assert spec.data.eval == FractionSpec(fraction=0.2)
