@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ONE_VARIABLE = "use one Variable in all places, or give each a name of its own"
+
 
 def variable_nodes(symbol: Symbol, order: Sequence[Node]) -> tuple[list[Node], list[Node]]:
     """Return (arguments, auxiliary states) among the nodes `order` of `symbol`."""
@@ -28,14 +30,15 @@ def variable_nodes(symbol: Symbol, order: Sequence[Node]) -> tuple[list[Node], l
     )
 
 
-def by_name(names: Sequence[str], values: Iterable[T]) -> dict[str, T]:
+def by_name(
+    names: Sequence[str], values: Iterable[T], what: str = "variables", advice: str = _ONE_VARIABLE
+) -> dict[str, T]:
     """Return values by name (ValueError when a name occurs twice: which one is meant?)."""
     named = dict(zip(names, values, strict=True))
     if len(named) != len(names):
         twice = next(name for name in named if names.count(name) > 1)
         raise ValueError(
-            f"duplicate names: the graph has {names.count(twice)} variables named '{twice}'; "
-            "use one Variable in all places, or give each a name of its own"
+            f"duplicate names: the graph has {names.count(twice)} {what} named '{twice}'; {advice}"
         )
     return named
 

@@ -88,7 +88,8 @@ class Executor:
     @cached_property
     def output_dict(self) -> dict[str, NDArray]:
         """Outputs by name, filled by the latest `forward`."""
-        return by_name(self._output_names, self.outputs)
+        advice = "give each node a name of its own"
+        return by_name(self._output_names, self.outputs, "outputs", advice)
 
     def _make_plan(
         self, order: Sequence[Node], arg_nodes: list[Node], aux_nodes: list[Node]

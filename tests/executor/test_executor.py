@@ -235,6 +235,14 @@ def test_nodes_of_one_name_have_scratch_of_their_own(second: str) -> None:
     assert executor.grad_dict["w"].ravel().tolist() == [0, 0, 1, 1]
 
 
+def test_two_outputs_of_one_name_are_not_found_by_name() -> None:
+    data = sym.Variable("data")
+    both = sym.Group([sym.relu(data, name="o"), sym.sigmoid(data, name="o")])
+    executor = both.simple_bind(None, data=(2,))
+    with pytest.raises(ValueError, match="2 outputs named 'o_output'; give each node a name"):
+        _ = executor.output_dict
+
+
 def test_nodes_of_one_name_draw_numbers_of_their_own() -> None:
     data = sym.Variable("data")
     a, b, c, d = (sym.Dropout(data, p=0.5, name=name) for name in ("d", "d", "d", "d#2"))
