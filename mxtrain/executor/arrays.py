@@ -43,9 +43,14 @@ def by_name(
     return named
 
 
-def viewed(name: str, array: Any) -> NDArray:
-    """Return `array` as an `NDArray` over the same memory (MXNetError unless C-contiguous)."""
+def viewed(name: str, array: Any, is_written: bool = False) -> NDArray:
+    """Return `array` as an `NDArray` over the same memory.
+
+    MXNetError unless it is C-contiguous, and may be written where it will be.
+    """
     plain = np.asarray(array)
+    if is_written and not plain.flags.writeable:
+        raise MXNetError(f"the array bound to '{name}' is read-only; pass a copy of it")
     if not plain.flags.c_contiguous:
         raise MXNetError(f"the array bound to '{name}' is not C-contiguous; pass a copy of it")
     return nd.view(plain)

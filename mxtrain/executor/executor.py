@@ -53,8 +53,9 @@ class Executor:
         self.arg_arrays = [
             viewed(node.name, array) for node, array in zip(arg_nodes, args, strict=True)
         ]
+        learns = any(req != "null" for req in reqs)
         self.aux_arrays = [
-            viewed(node.name, array) for node, array in zip(aux_nodes, aux, strict=True)
+            viewed(node.name, array, learns) for node, array in zip(aux_nodes, aux, strict=True)
         ]
         self.grad_arrays = [
             _viewed_gradient(node.name, grad) if req != "null" and grad is not None else None
@@ -273,7 +274,7 @@ class Executor:
 
 
 def _viewed_gradient(name: str, grad: Any) -> Any:
-    return grad if isinstance(grad, RowSparseNDArray) else viewed(name, grad)
+    return grad if isinstance(grad, RowSparseNDArray) else viewed(name, grad, True)
 
 
 def plain(grad: Any) -> Any:

@@ -106,6 +106,7 @@ def states_for(
                 f"update of parameter {index}: its state {name} is {found[0]} {found[1]}, and the "
                 f"weight {weight.shape} {weight.dtype}; make it with the weight's shape and dtype"
             )
+        _check_writable(index, f"its state {name}", array)
     return states
 
 
@@ -124,12 +125,19 @@ def run_rule(optimizer: Optimizer, rule: Rule, flat: dict[str, Array], layer: La
             backend.segment(APPLY_STEP, [flat["weight"], flat[STEP]], [0]).run(scale)
 
 
+def _check_writable(index: Any, what: str, array: Array) -> None:
+    # Compiled code would write all the same, into memory that may not be there to be written.
+    if not array.flags.writeable:
+        raise MXNetError(f"update of parameter {index}: {what} is read-only; pass a copy of it")
+
+
 def _check(index: Any, weight: Any, grad: Any) -> None:
     for name, array in (("weight", weight), ("gradient", grad)):
         if not isinstance(array, np.ndarray):
             raise CallError(
                 f"update of parameter {index}: the {name} is a {type(array).__name__}, not an array"
             )
+    _check_writable(index, "the weight", weight)
     if weight.dtype.kind != "f" or grad.dtype.kind not in "fiub":
         raise MXNetError(
             f"update of parameter {index}: weight {weight.dtype}, gradient {grad.dtype}; weights "

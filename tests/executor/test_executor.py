@@ -208,6 +208,21 @@ def test_binding_refuses_arrays_it_cannot_use() -> None:
         symbol.simple_bind()
 
 
+@pytest.mark.usefixtures("each_backend")
+@pytest.mark.parametrize("kind", ["gradient", "auxiliary"])
+def test_arrays_that_cannot_be_written_are_refused_where_they_would_be(kind: str) -> None:
+    net = sym.BatchNorm(sym.Variable("data"), name="bn")
+    fixed = np.ones(2, "float32")
+    fixed.flags.writeable = False
+    args = [np.ones((3, 2), "float32"), *(np.ones(2, "float32") for _ in range(2))]
+    grads = {"bn_gamma": fixed if kind == "gradient" else np.ones(2, "float32")}
+    aux = [fixed if kind == "auxiliary" else np.ones(2, "float32"), np.ones(2, "float32")]
+    with pytest.raises(MXNetError, match=r"bound to 'bn_.*' is read-only; pass a copy"):
+        net.bind(mx.cpu(), args, args_grad=grads, aux_states=aux)
+    args[1].flags.writeable = False  # what is only read may be
+    net.bind(mx.cpu(), args, grad_req="null", aux_states=aux).forward()
+
+
 def test_two_variables_of_one_name_are_bound_but_not_found_by_name() -> None:
     executor = (sym.Variable("a") * sym.Variable("a")).simple_bind(None, a=(2,))
     assert len(executor.arg_arrays) == 2

@@ -51,6 +51,20 @@ def test_a_state_that_is_not_like_its_weight_is_refused(name: str, change: Any) 
     assert not room.any() and (weight == 1).all()
 
 
+@pytest.mark.usefixtures("each_backend")
+def test_arrays_that_cannot_be_written_are_refused() -> None:
+    """Compiled code would not notice."""
+    fixed, grad = np.ones(5000, "float32"), np.ones(5000, "float32")
+    fixed.flags.writeable = False
+    adam = mx.opt.create("adam")
+    with pytest.raises(MXNetError, match="update of parameter 0: the weight is read-only"):
+        mx.opt.get_updater(adam)(0, grad, fixed)
+    weight = np.ones(5000, "float32")
+    with pytest.raises(MXNetError, match="update of parameter 0: its state var is read-only"):
+        adam.update(0, weight, grad, (np.zeros_like(weight), fixed))
+    assert (weight == 1).all() and (fixed == 1).all()
+
+
 def test_numbers_that_are_no_floats_are_refused() -> None:
     sgd = mx.opt.create("sgd", learning_rate=0.1)
     whole = np.array([10, 20])

@@ -13,7 +13,7 @@ import pytest
 from resume_runs import NETWORK, compare_all, no_disk
 from trainer_runs import Notes, write_config
 
-from mxtrain import lr_scheduler, metric, optimizer
+from mxtrain import lr_scheduler, metric, op, optimizer
 from mxtrain.config import load
 from mxtrain.settings import Declared
 from mxtrain.trainer.attributes import Attributes
@@ -285,8 +285,9 @@ class Halve(Operator):
 
 
 def test_a_model_with_an_operator_of_the_users_is_opened_with_the_runs_plugins(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(op.registry, "_classes", dict(op.registry._classes))  # forget it again
     (tmp_path / "halve.py").write_text(OPERATOR)
     text = NETWORK.replace("seed: 3", "seed: 3\nplugins: [halve.py]")
     node = "  - {op: SoftmaxOutput"
