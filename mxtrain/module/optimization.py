@@ -223,27 +223,16 @@ class Optimization:
         masters = [rule for rule in self._rules if rule.master is not None]
         late = {slot.index for rule in masters for slot in rule.slots}
         # What was stored before the first update may have no masters: they begin in the next one.
-        for index in sorted(self._bound - (late - set(loaded))):
-            mine = [array.shape for array in _arrays(self._updater.states[index])]
-            theirs = [array.shape for array in _arrays(loaded.get(index))]
-            if mine != theirs:
-                raise self._misfit(fname, index, theirs, mine)
-
+        needed = self._bound - (late - set(loaded))
         # A user's own are compared with those in use: to make new ones may draw random numbers.
-        for index, _ in self._loose:
-            if index in loaded and index in self._updater.states:
-                mine, theirs = (
-                    [array.shape for array in _arrays(state) if isinstance(array, np.ndarray)]
-                    for state in (self._updater.states[index], loaded[index])
+        known = {index for index, _ in self._loose} & set(loaded) & set(self._updater.states)
+        for index in sorted(needed | known):
+            mine, theirs = _shapes(self._updater.states[index]), _shapes(loaded.get(index))
+            if mine != theirs:
+                raise MXNetError(
+                    f"{fname}: the states of '{self._names[index]}' do not fit: shapes {theirs} "
+                    f"stored, {mine} needed; were they saved with other settings of the optimizer?"
                 )
-                if mine != theirs:
-                    raise self._misfit(fname, index, theirs, mine)
-
-    def _misfit(self, fname: str, index: int, theirs: Any, mine: Any) -> MXNetError:
-        return MXNetError(
-            f"{fname}: the states of '{self._names[index]}' do not fit: shapes {theirs} "
-            f"stored, {mine} needed; were they saved with other settings of the optimizer?"
-        )
 
     def _take_states(self, states: Mapping[Any, Any]) -> None:
         """Copy states into the arena's; those of other parameters are kept as they are."""
@@ -281,9 +270,13 @@ def _runs(
 
 
 def _arrays(state: Any) -> list[Any]:
-    """Return the arrays of a state, which may be nested or None."""
-    if state is None:
-        return []
+    """Return the arrays of a state, which may be nested; a user's may hold plain values too."""
+    if isinstance(state, Mapping):
+        state = list(state.values())
     if isinstance(state, (list, tuple)):
         return [array for member in state for array in _arrays(member)]
-    return [state]
+    return [state] if isinstance(state, np.ndarray) else []
+
+
+def _shapes(state: Any) -> list[tuple[int, ...]]:
+    return [array.shape for array in _arrays(state)]

@@ -93,6 +93,24 @@ def test_states_of_another_shape_are_refused_for_own_optimizers_too(tmp_path: Pa
     assert module._optimizing._updater.get_states() == before
 
 
+class Counting(PlainSGD):
+    """Keeps plain values beside its momentum."""
+
+    def create_state(self, index: int, weight: Any) -> Any:
+        return [super().create_state(index, weight), {"age": 0, "sum": np.zeros(2)}, None]
+
+    def update(self, index: int, weight: Any, grad: Any, state: Any) -> None:
+        super().update(index, weight, grad, state[0])
+        state[1]["age"] += 1
+
+
+def test_states_may_hold_plain_values() -> None:
+    module = learner(Counting(rescale_grad=1 / 8))
+    train(module, 2)
+    weights = sum(array.nbytes for array in values(module).values())
+    assert module.optimizer_state_bytes() == weights + 4 * 2 * 8
+
+
 def test_training_on_several_machines_is_refused() -> None:
     with pytest.raises(CallError, match="kvstore 'dist_sync': training on several machines"):
         bound().init_optimizer(kvstore="dist_sync")
