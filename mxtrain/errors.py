@@ -86,5 +86,19 @@ def missing_columns(names: Sequence[str], there: Iterable[str], limit: int = 8) 
     return f"has no column{plural} {shown}{more}; it has: {_listed(known, 40)}"
 
 
+def size(number_of_bytes: float) -> str:
+    """Return an amount of memory in binary units.
+
+    >>> size(512), size(38440), size(3 * 2**30)
+    ('512 B', '37.5 KiB', '3.0 GiB')
+    """
+    value, unit = float(number_of_bytes), "B"
+    for bigger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, bigger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def _listed(names: list[str], limit: int) -> str:
     return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")

@@ -42,18 +42,14 @@ class Registry(Generic[T]):
         Replacing an entry is allowed, with a warning, as in MXNet.
         """
         key = self._key(name or cls.__name__)
-        if key in self._classes and self._classes[key] is not cls:
-            old = self._classes[key]
-            warnings.warn(
-                f"{self.kind} '{key}' now means {cls.__module__}.{cls.__qualname__}; "
-                f"it replaces {old.__module__}.{old.__qualname__}",
-                UserWarning,
-                stacklevel=3,
-            )
+        before, old = "", self._classes.get(key, cls)
+        if old is not cls:
+            before = f"it replaces {old.__module__}.{old.__qualname__}"
         if self._aliases.get(key, key) != key:
+            before = f"it was another name of '{self._aliases.pop(key)}'"
+        if before:
             warnings.warn(
-                f"{self.kind} '{key}' now means {cls.__module__}.{cls.__qualname__}; it was "
-                f"another name of '{self._aliases.pop(key)}'",
+                f"{self.kind} '{key}' now means {cls.__module__}.{cls.__qualname__}; {before}",
                 UserWarning,
                 stacklevel=3,
             )

@@ -120,7 +120,7 @@ def _with_kind(spec: SourceSpec, node: Node, path: str, context: Context) -> Sou
 
 def _with_usual_arrays(spec: SourceSpec) -> SourceSpec:
     """Fill in the names of arrays that are not given, as they are usually called."""
-    if spec.path is None:
+    if spec.path is None or (spec.data is not None and spec.label is not None):
         return spec
     from mxtrain.io.usual_names import USUAL_NAMES
 

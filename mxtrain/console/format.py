@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from mxtrain.errors import size as size
+
 METRIC_WIDTH = 6
 MAX_CHANGES_LISTED = 3
 
@@ -142,20 +144,6 @@ def count(number: int, noun: str = "") -> str:
         return f"{number:,}"
     ending = "es" if noun.endswith(("tch", "s", "x")) else "s"
     return f"{number:,} {noun}{'' if number == 1 else ending}"
-
-
-def size(number_of_bytes: float) -> str:
-    """Return an amount of memory in binary units.
-
-    >>> size(512), size(38440), size(3 * 2**30)
-    ('512 B', '37.5 KiB', '3.0 GiB')
-    """
-    value, unit = float(number_of_bytes), "B"
-    for bigger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, bigger
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def fraction(value: float) -> str:

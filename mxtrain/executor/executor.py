@@ -274,7 +274,7 @@ class Executor:
 
 
 def _viewed_gradient(name: str, grad: Any) -> Any:
-    return grad if isinstance(grad, RowSparseNDArray) else viewed(name, grad, True)
+    return grad if isinstance(grad, RowSparseNDArray) else viewed(name, grad, is_written=True)
 
 
 def plain(grad: Any) -> Any:

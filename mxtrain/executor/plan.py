@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -229,15 +230,15 @@ def _own_names(order: Sequence[Node]) -> dict[int, str]:
     own.
     """
     taken = {node.name for node in order}
-    found: dict[int, str] = {}
-    seen: set[str] = set()
+    found: dict[str, int] = {}
     for node in order:
-        name, number = node.name, 2
-        while name in seen or (name != node.name and name in taken):
-            name, number = f"{node.name}#{number}", number + 1
-        seen.add(name)
-        found[id(node)] = name
-    return found
+        name = node.name
+        if name in found:
+            numbered = (f"{name}#{number}" for number in count(2))
+            name = next(each for each in numbered if each not in taken)
+            taken.add(name)
+        found[name] = id(node)
+    return {node: name for name, node in found.items()}
 
 
 class _BackwardBuilder:

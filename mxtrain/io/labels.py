@@ -123,24 +123,18 @@ def _classes(dataset: Dataset) -> Array:
             f"classes need one label per sample, got labels of shape {label.shape}",
         )
     if label.dtype.kind == "f":
-        fraction = np.flatnonzero(label != np.trunc(label))
-        if fraction.size:
-            raise dataset.error(
-                "is not a class: classes are text or whole numbers",
-                int(fraction[0]),
-                column=_column(dataset),
-                value=float(label[fraction[0]]),
-                advice="a network with a regression output learns values",
-            )
-        large = np.flatnonzero(np.abs(label) >= _WHOLE_UP_TO)
-        if large.size:
-            raise dataset.error(
-                "is too large for a class: such numbers are rounded, and classes would be merged",
-                int(large[0]),
-                column=_column(dataset),
-                value=float(label[large[0]]),
-                advice="write classes as text, such as 'c1'",
-            )
+        _refuse(
+            dataset,
+            label != np.trunc(label),
+            "is not a class: classes are text or whole numbers",
+            "a network with a regression output learns values",
+        )
+        _refuse(
+            dataset,
+            np.abs(label) >= _WHOLE_UP_TO,
+            "is too large for a class: such numbers are rounded, and classes would be merged",
+            "write classes as text, such as 'c1'",
+        )
         label = label.astype(np.int64)
     elif label.dtype.kind == "b":
         label = label.astype(np.int64)
@@ -154,19 +148,31 @@ def _values(dataset: Dataset) -> Array:
     label = _required(dataset)
     if label.dtype.kind == "U":
         texts = label.reshape(-1).tolist()
-        sample = next((i for i, text in enumerate(texts) if not _is_number(text)), None)
-        if sample is not None:
-            raise dataset.error(
-                "is not a number",
-                sample // (label[0].size or 1),
-                column=_column(dataset),
-                value=texts[sample],
-                advice="a regression learns numbers; classes need a SoftmaxOutput",
-            )
+        _refuse(
+            dataset,
+            np.array([not _is_number(text) for text in texts]),
+            "is not a number",
+            "a regression learns numbers; classes need a SoftmaxOutput",
+        )
         label = np.array([float(text) for text in texts]).reshape(label.shape)
     if label.dtype.kind not in "fiub":
         raise DataError(dataset.path, f"labels are text or numbers, got type {label.dtype}")
     return label.astype(np.float32)
+
+
+def _refuse(dataset: Dataset, wrong: Array, problem: str, advice: str) -> None:
+    """Raise DataError for the first label that `wrong` marks, row by row; none is fine."""
+    places = np.flatnonzero(wrong)
+    if not places.size:
+        return
+    label, first = _required(dataset), int(places[0])
+    raise dataset.error(
+        problem,
+        first // (label.size // len(label)),
+        column=_column(dataset),
+        value=label.reshape(-1)[first].item(),
+        advice=advice,
+    )
 
 
 def _is_number(text: str) -> bool:

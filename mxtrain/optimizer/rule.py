@@ -88,8 +88,7 @@ class BoundRule:
             pairs.insert(0, (self.master, weight))
         self.copies = Copies(pairs, [slice(slot.start, slot.stop) for slot in self.slots])
         averages = [self.states[name] for name in self.states if name not in copies]
-        self._sweeps = self._backend.slowed_by_subnormals
-        self._sweeper = subnormals.Sweeper(averages if self._sweeps else [])
+        self._sweeper = subnormals.Sweeper(averages if self._backend.slowed_by_subnormals else [])
         scratch = [name for name in (NOISE, STEP) if name in rule.arrays]
         self._scratch = {name: self._zeros(dtype) for name in scratch}
         self._by_index = sorted(self.slots, key=lambda slot: slot.index)
@@ -204,7 +203,7 @@ class BoundRule:
         self.copies.begin()
         if not self._watch.unchanged():
             self._regroup()
-        if self._sweeps:
+        if self._backend.slowed_by_subnormals:
             count = min(count, subnormals.until_due(optimizer.num_update))
         rates = self._rates_ahead(first, count)
         return [(group.segment, self._rows(group, rates, first)) for group in self._groups]

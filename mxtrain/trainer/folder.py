@@ -62,8 +62,7 @@ def make_folder(output: Path | None, overwrite: bool, parent: str = RUNS) -> Pat
         return _numbered(Path(parent))
     check_output(output, overwrite)
     if holds_comparison(output):
-        for name in COMPARISON:
-            (output / name).unlink(missing_ok=True)
+        remove_comparison(output)
     if holds_run(output):
         remove_run(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -143,6 +142,12 @@ def remove_run(folder: Path, keep: tuple[str, ...] = ()) -> None:
         if name not in keep:
             (folder / name).unlink(missing_ok=True)
     remove_leftovers(folder)
+
+
+def remove_comparison(folder: Path) -> None:
+    """Remove the results of a comparison."""
+    for name in COMPARISON:
+        (folder / name).unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

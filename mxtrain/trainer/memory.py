@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mxtrain.errors import size
 from mxtrain.initializer.load import Load
 from mxtrain.trainer.errors import SetupError
 
@@ -46,7 +47,7 @@ def training_memory(loop: Loop) -> Memory:
         ("rows in memory", sum(_bytes([one.data, *one.labels]) for one in rows)),
     )
     always = ("parameters", "gradients", "optimizer states")
-    return tuple((what, size) for what, size in found if size or what in always)
+    return tuple((what, number) for what, number in found if number or what in always)
 
 
 def check_room(module: Module, free: int | None) -> None:
@@ -67,10 +68,10 @@ def check_room(module: Module, free: int | None) -> None:
     needed = sum(kinds.values())
     if free is not None and needed > free:
         parts = sorted(kinds.items(), key=lambda part: part[1], reverse=True)
-        listed = ", ".join(f"{_shown(size)} for {what}" for what, size in parts)
+        listed = ", ".join(f"{size(number)} for {what}" for what, number in parts)
         raise SetupError(
-            f"training takes {_shown(needed)} of memory {'more' if begun else 'or more'}, and "
-            f"{_shown(free)} are free: {listed}; take fewer units or smaller batches"
+            f"training takes {size(needed)} of memory {'more' if begun else 'or more'}, and "
+            f"{size(free)} are free: {listed}; take fewer units or smaller batches"
         )
 
 
@@ -89,10 +90,6 @@ def free_memory(system: Path = Path("/")) -> int | None:
         return min(free, int((system / "sys/fs/cgroup/memory.max").read_text()))
     except (OSError, ValueError):  # no container, or "max": it has no limit
         return free
-
-
-def _shown(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 def _started_from(initializer: Any) -> int:

@@ -6,7 +6,6 @@ A model is named by the folder of a run, by one file of a checkpoint, or as MXNe
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mxtrain.checkpoint import run_state
+from mxtrain.checkpoint.digest import sha256_of
 from mxtrain.checkpoint.naming import FORMATS
 from mxtrain.errors import FileFormatError, MXNetError, closest
 from mxtrain.trainer.folder import CONFIG, PREFIX, PREPROCESSING
@@ -245,7 +245,7 @@ def _check_digests(prefix: Path, weights: Path, files: Iterable[Path]) -> None:
     state = own if own in states else states[-1] if states else None
     known = {} if state is None else run_state.load_metadata(state).get("files", {})
     for path in files:
-        if path.is_file() and known.get(path.name, digest := _digest(path)) != digest:
+        if path.is_file() and known.get(path.name, digest := sha256_of(path)) != digest:
             advice = (
                 "take another checkpoint of the run, or copy graph and weights out of its folder"
                 if path == weights
@@ -255,11 +255,6 @@ def _check_digests(prefix: Path, weights: Path, files: Iterable[Path]) -> None:
             raise FileFormatError(
                 f"{path} is not the file that the run wrote (its SHA-256 is another); {advice}"
             )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _not_there(path: Path) -> str:

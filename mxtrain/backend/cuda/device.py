@@ -146,7 +146,8 @@ class Words:
         """Wait for the device and return its first `count` words as whole numbers."""
         found = np.empty(count, np.int64)
         self._fetch(found.ctypes.data, self.address, found.nbytes)
-        return [int(word) for word in found]
+        words: list[int] = found.tolist()
+        return words
 
 
 class Device:
@@ -209,15 +210,15 @@ class Device:
         return Words(memory, memory.ptr, self._send, self._fetch)
 
     def _send(self, target: int, source: int, nbytes: int) -> None:
-        runtime = self._cupy.cuda.runtime
-        self._device.use()
-        runtime.memcpyAsync(target, source, nbytes, runtime.memcpyHostToDevice, self._stream.ptr)
+        self._copy(target, source, nbytes, self._cupy.cuda.runtime.memcpyHostToDevice)
 
     def _fetch(self, target: int, source: int, nbytes: int) -> None:
-        runtime = self._cupy.cuda.runtime
-        self._device.use()
-        runtime.memcpyAsync(target, source, nbytes, runtime.memcpyDeviceToHost, self._stream.ptr)
+        self._copy(target, source, nbytes, self._cupy.cuda.runtime.memcpyDeviceToHost)
         self._stream.synchronize()
+
+    def _copy(self, target: int, source: int, nbytes: int, kind: int) -> None:
+        self._device.use()
+        self._cupy.cuda.runtime.memcpyAsync(target, source, nbytes, kind, self._stream.ptr)
 
     def room(self) -> int:
         """Return how many bytes of memory are left."""
@@ -279,7 +280,7 @@ class Device:
 
     def captured(self, launches: Sequence[Callable[[], None]]) -> Any:
         """Return something whose ``launch`` runs all of them at the cost of one launch."""
-        stream, cuda = self._stream, self._cupy.cuda
+        stream = self._stream
         self._device.use()
         try:
             with stream:
@@ -289,7 +290,10 @@ class Device:
                         launch()
                 finally:
                     graph = stream.end_capture()
-        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+        except (
+            self._cupy.cuda.runtime.CUDARuntimeError,
+            self._cupy.cuda.driver.CUDADriverError,
+        ) as error:
             warnings.warn(f"steps are not captured ({error}): each is launched", stacklevel=2)
             return Repeated(launches)
         return _Graph(graph, stream, self._device)

@@ -18,7 +18,6 @@ from mxtrain.trainer.compare.curves import panels_of
 from mxtrain.trainer.compare.scores import Scores
 from mxtrain.trainer.compare.svg import draw
 from mxtrain.trainer.folder import (
-    COMPARISON,
     CONFIG,
     CURVES_PNG,
     CURVES_SVG,
@@ -26,6 +25,7 @@ from mxtrain.trainer.folder import (
     RESULTS_CSV,
     RESULTS_JSON,
     make_folder,
+    remove_comparison,
 )
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class CompareFolder:
     def __init__(self, output: Path | None, overwrite: bool, png: bool) -> None:
         self.path = make_folder(output, overwrite, PARENT)
         self._png = png
-        for name in COMPARISON:
-            (self.path / name).unlink(missing_ok=True)
+        remove_comparison(self.path)
 
     def write_config(self, spec: RunSpec, scores: Scores) -> None:
         """Write the config with every trial spelled out: comparing it repeats the comparison."""
